@@ -1,0 +1,74 @@
+/**
+ * IP addresses and prefixes as values: parsed strictly, written in one canonical form, compared.
+ *
+ * VyOS compares addresses as strings, so 2001:db8::1 and 2001:DB8:0::1 would be two members of a group. Whatever enters
+ * Logwarden is brought to one form here: IPv4 as dotted quad, IPv6 by RFC 5952, IPv4-mapped IPv6 (::ffff:192.0.2.1)
+ * folded into IPv4, a zone (%eth0) removed.
+ */
+
+import { isIPv4, isIPv6 } from "node:net";
+import ipaddr from "ipaddr.js";
+
+export interface Address {
+  family: 4 | 6;
+  /** Canonical text. Two addresses are the same exactly when their texts are. */
+  text: string;
+}
+
+export interface Prefix {
+  address: Address;
+  /** 0–32 or 0–128. */
+  length: number;
+  /** Canonical text, for messages: "192.0.2.0/24". */
+  text: string;
+}
+
+/** The longest text that can be an address: a full IPv6 with an embedded IPv4 (45) and a zone of an interface's name. */
+const addressTextMax = 64;
+
+/**
+ * Reads an address from its text form.
+ * Strict: no leading zeros ("010" is octal to some programs), no short forms, no names, no surrounding space.
+ * @returns the address in canonical form, or undefined when the text is none
+ */
+export function parseAddress(text: string): Address | undefined {
+  if (text.length > addressTextMax) return undefined;
+  if (isIPv4(text)) return { family: 4, text };
+  if (!isIPv6(text)) return undefined;
+  const zone = text.indexOf("%");
+  const parsed = ipaddr.IPv6.parse(zone === -1 ? text : text.slice(0, zone));
+  if (parsed.isIPv4MappedAddress()) return { family: 4, text: parsed.toIPv4Address().toString() };
+  return { family: 6, text: parsed.toRFC5952String() };
+}
+
+/**
+ * Reads "192.0.2.0/24", "2001:db8::/32", or a single address.
+ * @returns undefined when the text is neither
+ */
+export function parsePrefix(text: string): Prefix | undefined {
+  const slash = text.indexOf("/");
+  const address = parseAddress(slash === -1 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  const lengthMax = address.family === 4 ? 32 : 128;
+  if (slash === -1) return { address, length: lengthMax, text: `${address.text}/${lengthMax}` };
+  const digits = text.slice(slash + 1);
+  if (!/^(0|[1-9]\d{0,2})$/.test(digits) || Number(digits) > lengthMax) return undefined;
+  return { address, length: Number(digits), text: `${address.text}/${digits}` };
+}
+
+/** Whether the prefix covers the address. Families never cover each other. */
+export function contains(prefix: Prefix, address: Address): boolean {
+  if (prefix.address.family !== address.family) return false;
+  return address.family === 4
+    ? ipaddr.IPv4.parse(address.text).match(ipaddr.IPv4.parse(prefix.address.text), prefix.length)
+    : ipaddr.IPv6.parse(address.text).match(ipaddr.IPv6.parse(prefix.address.text), prefix.length);
+}
+
+/** Reads "127.0.0.1:10514", "[::1]:10514" or "0.0.0.0:10514". @returns undefined when the text is no address and port */
+export function parseEndpoint(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  if (match === null) return undefined;
+  const address = parseAddress(match[1] ?? match[2] ?? "");
+  const port = Number(match[3]);
+  return address === undefined || port > 65_535 ? undefined : { host: address.text, port };
+}

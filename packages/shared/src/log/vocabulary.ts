@@ -1,0 +1,125 @@
+/**
+ * Every sentence our services can say, in the order of the flow.
+ *
+ * A name is `noun.verb` in the past tense; its fields say what must be said with it. The counter
+ * `logwarden_<noun>_<verb>_total` is counted by the logger, so a log line and a metric can never disagree. Fields named
+ * in `labels` have a closed set of values and become the metric's labels; nothing from a log line ever does.
+ *
+ * Levels: debug once per line, info once per decision, warn when a limit or a retry is met, error when a person must act.
+ */
+
+/** What must be said with each event. */
+export interface Vocabulary {
+  "service.started": { config: unknown; statusPort: number };
+  "service.draining": { signal: string };
+  "service.stopped": { clean: boolean };
+  "service.failed": { err: unknown };
+  "log.suppressed": { event: string; suppressed: number };
+
+  "connection.opened": { peer: string; device: string };
+  "connection.closed": { peer: string; device: string; reason: string };
+  "connection.refused": { peer: string; reason: string; detail: string };
+
+  "line.received": { device: string; bytes: number };
+  "line.refused": { device: string; reason: string; detail: string };
+  "line.mended": { device: string; reason: string };
+  "line.unrecognized": { device: string };
+  "event.recognized": { device: string; rule: string; type: string; count: number };
+  "event.refused": { device: string; rule: string; reason: string; detail: string };
+  "task.submitted": { taskId: string; tube: string; node: string };
+  "task.rejected": { taskId: string; tube: string; reason: string; task: unknown };
+  "intake.paused": { unanswered: number };
+  "intake.resumed": { unanswered: number; durationMs: number };
+
+  "queue.connected": { node: string };
+  "queue.lost": { node: string; reason: string };
+  "put.retried": { node: string; reason: string };
+
+  "task.reserved": { device: string; taskId: string; type: string };
+  "task.forwarded": { device: string; taskId: string; type: string };
+  "plan.made": { device: string; tasks: number; ops: number; requests: number };
+  "plan.empty": { device: string; taskId: string; reason: string; detail: string };
+  "change.applied": { device: string; ops: number; durationMs: number; detail: string };
+  "change.saved": { device: string; durationMs: number };
+  "change.verified": { device: string; ops: number };
+  "change.failed": { device: string; reason: string; detail: string; advice: string };
+  "task.settled": { device: string; taskId: string; verb: string; reason: string; detail: string };
+  "task.lost": { device: string; taskId: string; verb: string; reason: string };
+  "device.held": { device: string; reason: string; detail: string; advice: string };
+  "device.resumed": { device: string; durationMs: number };
+}
+
+export type EventName = keyof Vocabulary;
+
+type Manner = {
+  [E in EventName]: {
+    level: "debug" | "info" | "warn" | "error" | "fatal";
+    says: string;
+    labels: readonly (keyof Vocabulary[E] & string)[];
+  };
+};
+
+/** How each event is said: level, static text, and which of its fields are metric labels. */
+export const vocabulary: Manner = {
+  "service.started": { level: "info", says: "The service is ready.", labels: [] },
+  "service.draining": { level: "info", says: "Stopping: no new work, finishing what was begun.", labels: [] },
+  "service.stopped": { level: "info", says: "The service has stopped.", labels: [] },
+  "service.failed": { level: "fatal", says: "A bug ends this process; the supervisor starts a clean one.", labels: [] },
+  "log.suppressed": { level: "warn", says: "More of the same were counted, not written.", labels: ["event"] },
+
+  "connection.opened": { level: "debug", says: "A device opened a connection.", labels: [] },
+  "connection.closed": { level: "debug", says: "A connection ended.", labels: ["reason"] },
+  "connection.refused": { level: "warn", says: "A connection was refused before any line.", labels: ["reason"] },
+
+  "line.received": { level: "debug", says: "A frame arrived.", labels: [] },
+  "line.refused": {
+    level: "debug",
+    says: "A frame could not be read as a line of a known device.",
+    labels: ["reason"],
+  },
+  "line.mended": {
+    level: "debug",
+    says: "A line that matters was not clean text and was read all the same.",
+    labels: ["reason"],
+  },
+  "line.unrecognized": { level: "debug", says: "No rule claims the line.", labels: [] },
+  "event.recognized": { level: "info", says: "A rule claims the line.", labels: ["rule", "type"] },
+  "event.refused": { level: "info", says: "The event asks for nothing that may be done.", labels: ["rule", "reason"] },
+  "task.submitted": { level: "info", says: "The task is in the queue.", labels: [] },
+  "task.rejected": {
+    level: "error",
+    says: "The queue will never take this task; it is written here whole.",
+    labels: ["reason"],
+  },
+  "intake.paused": {
+    level: "warn",
+    says: "The queue is slow or away: reading stops, the senders hold their lines.",
+    labels: [],
+  },
+  "intake.resumed": { level: "info", says: "The queue takes tasks again: reading goes on.", labels: [] },
+
+  "queue.connected": { level: "info", says: "Connected to a queue node.", labels: [] },
+  "queue.lost": { level: "warn", says: "The connection to a queue node ended.", labels: ["reason"] },
+  "put.retried": {
+    level: "warn",
+    says: "A put without an answer, or refused by its node, is sent again.",
+    labels: ["reason"],
+  },
+
+  "task.reserved": { level: "info", says: "A task is being worked on.", labels: ["type"] },
+  "task.forwarded": { level: "info", says: "A task of the original form goes to its device's tube.", labels: ["type"] },
+  "plan.made": { level: "info", says: "What the router needs now.", labels: [] },
+  "plan.empty": { level: "info", says: "The task asks for nothing that may be done.", labels: ["reason"] },
+  "change.applied": { level: "info", says: "The router committed the change.", labels: [] },
+  "change.saved": { level: "info", says: "The router saved its configuration.", labels: [] },
+  "change.verified": { level: "info", says: "The router shows the change.", labels: [] },
+  "change.failed": { level: "warn", says: "The change is not on the router.", labels: ["reason"] },
+  "task.settled": { level: "info", says: "The task's job was given its verb.", labels: ["verb", "reason"] },
+  "task.lost": {
+    level: "warn",
+    says: "The job was no longer ours; another responder has it or will.",
+    labels: ["verb", "reason"],
+  },
+  "device.held": { level: "error", says: "Nothing can be done on this device; its tasks wait.", labels: ["reason"] },
+  "device.resumed": { level: "info", says: "The device answers again; its tasks go on.", labels: [] },
+};

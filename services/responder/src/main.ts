@@ -1,0 +1,87 @@
+/**
+ * The responder: task → plan → change. One worker for each device of the inventory, one forwarder for tasks of the
+ * original form; any number of replicas run side by side.
+ *
+ *   reserve ──▶ plan ──▶ apply ──▶ settle
+ */
+
+import { readFileSync } from "node:fs";
+import { Consumer, parseNodeAddress, Producer } from "@logwarden/queue";
+import { readPart } from "@logwarden/shared/environment";
+import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
+import { runService, sayQueueEvent } from "@logwarden/shared/process";
+import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
+import { createClient, type Trust, type VyosClient } from "@logwarden/vyos";
+import { responderVariables } from "./config.ts";
+import { workDevice } from "./device-worker.ts";
+import { forwardIntake } from "./intake.ts";
+
+await runService({
+  name: "responder",
+  about:
+    "The responder: reserves tasks, applies them to VyOS routers over their HTTP API, saves, then deletes the job.",
+  variables: responderVariables,
+
+  prepare: ({ config, queues, configureTimeoutMs }) => {
+    const inventory = readInventory(config);
+    const connect = (api: DeviceApi): VyosClient => connectTo(api, configureTimeoutMs);
+    // Every key, certificate and fingerprint is read once now, so that a mistake stops the start and not the first ban.
+    for (const { key, api } of inventory.devices) {
+      if (api !== undefined) readPart(`${config}: devices.${key}.api`, () => connect(api).close());
+    }
+    return { inventory, connect, nodes: readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)) };
+  },
+
+  start: async (environment, { inventory, connect, nodes }, log) => {
+    const stopping = new AbortController();
+    const onEvent = (event: Parameters<typeof sayQueueEvent>[1]): void => sayQueueEvent(log, event);
+    const producer = new Producer({ nodes, onEvent });
+    const intake = new Consumer({ nodes, tubes: intakeTubes, onEvent });
+    const consumers = [intake];
+    const work = [
+      forwardIntake({ ...environment, consumer: intake, producer, devices: inventory.byAddress, log }, stopping.signal),
+    ];
+    for (const device of inventory.devices) {
+      const { api } = device;
+      const consumer = new Consumer({ nodes, tubes: [deviceTube(device.key)] });
+      consumers.push(consumer);
+      const options = {
+        ...environment,
+        ...inventory,
+        device,
+        consumer,
+        log,
+        connect: (): VyosClient => {
+          if (api === undefined) throw new Error(`${device.key} has no API, and no plan may need one`);
+          return connect(api);
+        },
+      };
+      work.push(workDevice(options, stopping.signal));
+    }
+    log.watch("queue_connections", "Connections to queue nodes, over all devices and the intake.", () =>
+      consumers.reduce((sum, { connected }) => sum + connected, 0),
+    );
+
+    return {
+      drain: async () => {
+        stopping.abort();
+        const finished = Promise.all(work).then(() => true);
+        const deadline = new Promise<boolean>((resolve) =>
+          setTimeout(() => resolve(false), environment.drainDeadlineMs).unref(),
+        );
+        const clean = await Promise.race([finished, deadline]);
+        await producer.close(0);
+        await Promise.all(consumers.map((consumer) => consumer.close()));
+        return clean;
+      },
+    };
+  },
+});
+
+/** @throws when the key or the certificate cannot be read, or the fingerprint is none */
+function connectTo({ url, keyFile, trust }: DeviceApi, configureMs: number): VyosClient {
+  const key = readFileSync(keyFile, "utf8").trim();
+  if (key === "") throw new Error(`${keyFile} is empty`);
+  const trusted: Trust = "caFile" in trust ? { ca: readFileSync(trust.caFile, "utf8") } : trust;
+  return createClient({ url, key, trust: trusted, timeouts: { configureMs } });
+}
