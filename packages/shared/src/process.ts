@@ -134,7 +134,10 @@ function configure<V extends Record<string, Variable<unknown>>, P>(
     if (argument !== undefined && argument !== "--check") {
       throw new ConfigurationError([`${argument}: no such argument; known are --help and --check`]);
     }
-    const environment = readEnvironment({ ...commonVariables, ...definition.variables }, process.env) as EnvironmentOf<V>;
+    const environment = readEnvironment(
+      { ...commonVariables, ...definition.variables },
+      process.env,
+    ) as EnvironmentOf<V>;
     return { environment, prepared: definition.prepare(environment) };
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;

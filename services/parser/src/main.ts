@@ -10,6 +10,7 @@ import { readPart } from "@logwarden/shared/environment";
 import { type Device, type Inventory, readInventory } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
 import { runService } from "@logwarden/shared/process";
+import { sayQueueEvent } from "@logwarden/shared/queue-events";
 import { deviceTube } from "@logwarden/shared/tubes";
 import { parserVariables } from "./config.ts";
 import { decide } from "./decide/decide.ts";

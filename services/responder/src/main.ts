@@ -9,7 +9,8 @@ import { readFileSync } from "node:fs";
 import { Consumer, parseNodeAddress, Producer } from "@logwarden/queue";
 import { readPart } from "@logwarden/shared/environment";
 import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
-import { runService, sayQueueEvent } from "@logwarden/shared/process";
+import { runService } from "@logwarden/shared/process";
+import { type QueueEvent, sayQueueEvent } from "@logwarden/shared/queue-events";
 import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
 import { createClient, type Trust, type VyosClient } from "@logwarden/vyos";
 import { responderVariables } from "./config.ts";
@@ -34,7 +35,7 @@ await runService({
 
   start: async (environment, { inventory, connect, nodes }, log) => {
     const stopping = new AbortController();
-    const onEvent = (event: Parameters<typeof sayQueueEvent>[1]): void => sayQueueEvent(log, event);
+    const onEvent = (event: QueueEvent): void => sayQueueEvent(log, event);
     const producer = new Producer({ nodes, onEvent });
     const intake = new Consumer({ nodes, tubes: intakeTubes, onEvent });
     const consumers = [intake];

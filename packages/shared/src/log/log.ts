@@ -84,7 +84,7 @@ export function createLog(options: LogOptions): Log {
     if (window === undefined || at - window.startedAtMs >= 1000) {
       windows.set(event, { startedAtMs: at, written: 1 });
       const suppressed = (window?.written ?? 0) - writtenPerSecondMax;
-      if (suppressed > 0) log.say("log.suppressed", { event, suppressed });
+      if (suppressed > 0) log.say("log.suppressed", { of: event, suppressed });
       return true;
     }
     window.written++;

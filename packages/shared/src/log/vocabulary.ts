@@ -14,7 +14,7 @@ export interface Vocabulary {
   "service.draining": { signal: string };
   "service.stopped": { clean: boolean };
   "service.failed": { err: unknown };
-  "log.suppressed": { event: string; suppressed: number };
+  "log.suppressed": { of: string; suppressed: number };
 
   "connection.opened": { peer: string; device: string };
   "connection.closed": { peer: string; device: string; reason: string };
@@ -33,7 +33,12 @@ export interface Vocabulary {
 
   "queue.connected": { node: string };
   "queue.lost": { node: string; reason: string };
+  "queue.unreachable": { node: string; reason: string };
+  "queue.refusing": { node: string; reason: string };
   "put.retried": { node: string; reason: string };
+  "put.buried": { node: string; reason: string };
+  "job.delayed": { node: string; reason: string };
+  "job.expired": { node: string; reason: string };
 
   "task.reserved": { device: string; taskId: string; type: string };
   "task.forwarded": { device: string; taskId: string; type: string };
@@ -65,7 +70,7 @@ export const vocabulary: Manner = {
   "service.draining": { level: "info", says: "Stopping: no new work, finishing what was begun.", labels: [] },
   "service.stopped": { level: "info", says: "The service has stopped.", labels: [] },
   "service.failed": { level: "fatal", says: "A bug ends this process; the supervisor starts a clean one.", labels: [] },
-  "log.suppressed": { level: "warn", says: "More of the same were counted, not written.", labels: ["event"] },
+  "log.suppressed": { level: "warn", says: "More of the same were counted, not written.", labels: ["of"] },
 
   "connection.opened": { level: "debug", says: "A device opened a connection.", labels: [] },
   "connection.closed": { level: "debug", says: "A connection ended.", labels: ["reason"] },
@@ -100,6 +105,23 @@ export const vocabulary: Manner = {
 
   "queue.connected": { level: "info", says: "Connected to a queue node.", labels: [] },
   "queue.lost": { level: "warn", says: "The connection to a queue node ended.", labels: ["reason"] },
+  "queue.unreachable": {
+    level: "warn",
+    says: "A queue node could not be reached; the next try follows.",
+    labels: ["reason"],
+  },
+  "queue.refusing": {
+    level: "warn",
+    says: "A queue node takes no puts (draining, full); others are used.",
+    labels: ["reason"],
+  },
+  "put.buried": {
+    level: "error",
+    says: "A queue node stored a task as buried: it is out of memory; kick it.",
+    labels: [],
+  },
+  "job.delayed": { level: "warn", says: "A held job is about to run out of its time.", labels: [] },
+  "job.expired": { level: "warn", says: "A job ran out of its time before it was given out.", labels: [] },
   "put.retried": {
     level: "warn",
     says: "A put without an answer, or refused by its node, is sent again.",

@@ -1,0 +1,34 @@
+import { expect, test } from "@jest/globals";
+import { ConfigurationError, forms, readEnvironment, variable } from "./environment.ts";
+
+const variables = {
+  listen: variable({ schema: forms.endpoint, about: "", example: "127.0.0.1:1", default: "127.0.0.1:10514" }),
+  trustedProxies: variable({ schema: forms.prefixes, about: "", example: "10.0.0.1", default: "" }),
+  queues: variable({ schema: forms.list, about: "", example: "q1,q2" }),
+  framesMax: variable({ schema: forms.whole(1, 10), about: "", example: "5", default: "5" }),
+};
+
+test("defaults stand in for what is not set, and the values are of their types", () => {
+  expect(readEnvironment(variables, { LOGWARDEN_QUEUES: "q1:1, q2:2", LOGWARDEN_FRAMES_MAX: "", HOME: "/" })).toEqual({
+    listen: { host: "127.0.0.1", port: 10_514 },
+    trustedProxies: [],
+    queues: ["q1:1", "q2:2"],
+    framesMax: 5,
+  });
+});
+
+test("all complaints come at once, each with the name, the value and an example; a typo is not a default", () => {
+  const environment = { LOGWARDEN_LISTEN: "here", LOGWARDEN_FRAMES_MAX: "11", LOGWARDEN_FRAME_MAX: "3" };
+  let complaints: readonly string[] = [];
+  try {
+    readEnvironment(variables, environment);
+  } catch (error) {
+    if (error instanceof ConfigurationError) complaints = error.complaints;
+  }
+  expect(complaints).toEqual([
+    expect.stringContaining("LOGWARDEN_FRAME_MAX: no such variable; known are LOGWARDEN_LISTEN"),
+    'LOGWARDEN_LISTEN: expected ADDRESS:PORT, got "here", for example LOGWARDEN_LISTEN=127.0.0.1:1',
+    "LOGWARDEN_QUEUES: must be set, for example LOGWARDEN_QUEUES=q1,q2",
+    'LOGWARDEN_FRAMES_MAX: expected a whole number from 1 to 10, got "11", for example LOGWARDEN_FRAMES_MAX=5',
+  ]);
+});

@@ -1,0 +1,60 @@
+import { describe, expect, test } from "@jest/globals";
+import { contains, parseAddress, parseEndpoint, parsePrefix } from "./address.ts";
+
+describe("an address has one form", () => {
+  test.each([
+    ["192.0.2.1", { family: 4, text: "192.0.2.1" }],
+    ["2001:DB8:0:0::1", { family: 6, text: "2001:db8::1" }],
+    ["2001:db8:0:0:1:0:0:1", { family: 6, text: "2001:db8::1:0:0:1" }],
+    ["::ffff:192.0.2.1", { family: 4, text: "192.0.2.1" }],
+    ["::FFFF:c000:201", { family: 4, text: "192.0.2.1" }],
+    ["fe80::1%eth0", { family: 6, text: "fe80::1" }],
+    ["::", { family: 6, text: "::" }],
+  ])("%s", (text, wanted) => expect(parseAddress(text)).toEqual(wanted));
+});
+
+describe("no address:", () => {
+  test.each([
+    ["192.0.2.010"],
+    ["192.0.2"],
+    ["192.0.2.256"],
+    ["0x7f.1"],
+    ["2130706433"],
+    [" 192.0.2.1"],
+    ["192.0.2.1\n"],
+    ["192.0.2.0/24"],
+    ["localhost"],
+    ["2001:db8::1::2"],
+    [""],
+    [`::1%${"x".repeat(100)}`],
+  ])("%j", (text) => expect(parseAddress(text)).toBeUndefined());
+});
+
+describe("a prefix", () => {
+  test.each([
+    ["192.0.2.0/24", "192.0.2.255", true],
+    ["192.0.2.0/24", "192.0.3.0", false],
+    ["192.0.2.7", "192.0.2.7", true],
+    ["192.0.2.7", "192.0.2.8", false],
+    ["0.0.0.0/0", "203.0.113.1", true],
+    ["2001:db8::/32", "2001:db8:ffff::1", true],
+    ["2001:db8::/32", "2001:db9::1", false],
+    ["::/0", "192.0.2.1", false],
+  ])("%s covers %s: %s", (prefix, address, wanted) => {
+    const [parsedPrefix, parsedAddress] = [parsePrefix(prefix), parseAddress(address)];
+    expect(parsedPrefix && parsedAddress && contains(parsedPrefix, parsedAddress)).toBe(wanted);
+  });
+
+  test.each([["192.0.2.0/33"], ["2001:db8::/129"], ["192.0.2.0/"], ["192.0.2.0/024"], ["192.0.2.0/-1"], ["/24"]])(
+    "is not read from %s",
+    (text) => expect(parsePrefix(text)).toBeUndefined(),
+  );
+});
+
+test("an endpoint is an address and a port", () => {
+  expect(parseEndpoint("127.0.0.1:10514")).toEqual({ host: "127.0.0.1", port: 10_514 });
+  expect(parseEndpoint("[::1]:80")).toEqual({ host: "::1", port: 80 });
+  for (const text of ["127.0.0.1", "localhost:80", "::1:80", "127.0.0.1:65536", "127.0.0.1:x"]) {
+    expect(parseEndpoint(text)).toBeUndefined();
+  }
+});

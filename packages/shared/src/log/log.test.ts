@@ -1,0 +1,54 @@
+import { expect, test } from "@jest/globals";
+import { Registry } from "prom-client";
+import { createLog } from "./log.ts";
+
+function setUp(level: "debug" | "info") {
+  const registry = new Registry();
+  const lines: Record<string, unknown>[] = [];
+  let nowMs = 0;
+  const log = createLog({
+    service: "test",
+    level,
+    registry,
+    destination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+    now: () => nowMs,
+  });
+  return { registry, lines, log, tick: (ms: number) => (nowMs += ms) };
+}
+
+test("a line holds the event, its fields and a static text; the counter has the closed labels only", async () => {
+  const { registry, lines, log } = setUp("info");
+  log.say("connection.refused", { peer: "192.0.2.1", reason: "untrusted-peer", detail: "x" });
+  expect(lines[0]).toMatchObject({
+    level: "warn",
+    service: "test",
+    event: "connection.refused",
+    peer: "192.0.2.1",
+    message: "A connection was refused before any line.",
+  });
+  expect(await registry.metrics()).toContain('logwarden_connection_refused_total{reason="untrusted-peer"} 1');
+});
+
+test("a flood of one event is counted whole, written in part, and summed up", async () => {
+  const { registry, lines, log, tick } = setUp("info");
+  const refusal = { peer: "192.0.2.1", reason: "untrusted-peer", detail: "" };
+  for (let n = 0; n < 1000; n++) log.say("connection.refused", refusal);
+  expect(lines).toHaveLength(50);
+  tick(1000);
+  log.say("connection.refused", refusal);
+  expect(lines.slice(50)).toMatchObject([
+    { event: "log.suppressed", of: "connection.refused", suppressed: 950 },
+    { event: "connection.refused" },
+  ]);
+  expect(await registry.metrics()).toContain('logwarden_connection_refused_total{reason="untrusted-peer"} 1001');
+});
+
+test("what is below the level is counted all the same", async () => {
+  const { registry, lines, log } = setUp("info");
+  log.say("line.unrecognized", { device: "edge-1" });
+  log.count("line.received", 7);
+  expect(lines).toEqual([]);
+  const metrics = await registry.metrics();
+  expect(metrics).toContain("logwarden_line_unrecognized_total 1");
+  expect(metrics).toContain("logwarden_line_received_total 7");
+});
