@@ -6,6 +6,7 @@ import type { Outcome as Answer } from "@logwarden/vyos";
 const unreachableCodes: Partial<Record<string, FailureCode>> = {
   certificate: "device-certificate",
   "api-off": "device-api-off",
+  "api-absent": "device-api-off",
   "client-refused": "device-api-off",
 };
 
