@@ -1,0 +1,211 @@
+/**
+ * A small network on one machine, of real parts: the flow from the routers' rsyslogd to the routers' API.
+ *
+ *   edge-1 .201 ─rsyslogd─▶┐                    ┌▶ parser-1 .111 ┐      ┌▶ queue-1 .121 ┐
+ *   edge-2 .202 ─rsyslogd─▶┴▶ HAProxy .10:10514 ┴▶ parser-2 .112 ┴─put─▶┴▶ queue-2 .122 ┴─▶ responder-1, -2
+ *        ▲                                                                                     │ HTTPS API
+ *        └─────────────────────────────────────────────────────────────────────────────────────┘
+ *
+ * Every host has an address of its own in 127.0.N.0/24; N is free, so that several networks can run side by side.
+ * Parts start in an order in which nobody meets a closed door (rsyslog would sleep for 30 s), and end in the reverse.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { stringify } from "yaml";
+import { type Beanstalkd, startBeanstalkd } from "./parts/beanstalkd.ts";
+import { type Cable, layCable } from "./parts/cable.ts";
+import { startHaproxy } from "./parts/haproxy.ts";
+import { freeSubnet } from "./parts/loopback.ts";
+import type { Program } from "./parts/program.ts";
+import { type RouterPart, type RouterRequest, startRouterPart } from "./parts/router.ts";
+import { type RsyslogdPart, startRsyslogd } from "./parts/rsyslogd.ts";
+import { type LogLine, type ServicePart, startService } from "./parts/service.ts";
+
+/** A router that is not ours: reached over its own API, its log lines still played by the lab. */
+export interface RealRouter {
+  url: string;
+  keyFile: string;
+  fingerprint: string;
+  /** Its address as the source of its own syslog; lines of its own reach the lab with --syslog. */
+  address: string | undefined;
+}
+
+export interface NetworkOptions {
+  /** 1: commits take as long as on a real router; 0: none. */
+  commitScale: number;
+  parsers?: number;
+  responders?: number;
+  /** Stands in for edge-1's API. */
+  realRouter?: RealRouter;
+  /** Where HAProxy also listens for syslog, for devices outside the lab: ADDRESS:PORT. */
+  syslogListen?: string;
+  /** Added to every service's environment. */
+  serviceEnvironment?: Record<string, string>;
+  onLog?: (part: string, line: LogLine) => void;
+  onRequest?: (router: string, request: RouterRequest) => void;
+  /** Progress while parts start. */
+  onPart?: (name: string, where: string) => void;
+}
+
+export interface Network {
+  directory: string;
+  /** The syslog VIP. */
+  vip: { host: string; port: number };
+  queues: Beanstalkd[];
+  routers: RouterPart[];
+  rsyslogds: RsyslogdPart[];
+  parsers: ServicePart[];
+  responders: ServicePart[];
+  haproxy: Program;
+  /** Source addresses of edge-1 and edge-2. */
+  devices: { name: string; address: string }[];
+  /** LOGWARDEN_… of a responder, to start another one. */
+  responderEnvironment: (host: string) => Record<string, string>;
+  /** Ends every part, in reverse order, and removes the directory. Never throws. */
+  close(): Promise<void>;
+}
+
+const releases = ["1.3", "1.4"] as const;
+/** What a router of the lab has; eth0 is the way to it and protected. */
+const interfaces = ["eth0", "eth1", "eth2"];
+
+/** Starts the whole network; when a part fails to start, what was started is ended and the failure thrown. */
+export async function startNetwork(options: NetworkOptions): Promise<Network> {
+  const subnet = await freeSubnet();
+  const host = (last: number): string => `${subnet}.${last}`;
+  const directory = mkdtempSync(`${tmpdir()}/logwarden-lab-`);
+  const stops: (() => Promise<unknown> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const stop of stops.splice(0).reverse()) await Promise.resolve(stop()).catch(() => undefined);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  const started = <P extends { program: Program }>(part: P): P => {
+    stops.push(() => part.program.stop());
+    return part;
+  };
+  const progress = options.onPart ?? (() => undefined);
+
+  try {
+    const queues = await Promise.all([121, 122].map((last, index) => startQueue(index + 1, host(last), directory)));
+    for (const queue of queues) progress(queue.program.name, queue.address);
+    queues.forEach(started);
+
+    const devices = releases.map((_, index) => ({ name: `edge-${index + 1}`, address: host(201 + index) }));
+    const simulated = devices.filter((_, index) => !(index === 0 && options.realRouter !== undefined));
+    const routers = await Promise.all(
+      simulated.map(({ name, address }) => startSimulatedRouter(options, name, address, `${directory}/${name}`)),
+    );
+    for (const router of routers) progress(router.name, `${router.url} (simulated VyOS)`);
+    routers.forEach(started);
+
+    const config = `${directory}/logwarden.yaml`;
+    writeFileSync(config, inventoryYaml(devices, routers, options.realRouter));
+    const common = (address: string): Record<string, string> => ({
+      LOGWARDEN_CONFIG: config,
+      LOGWARDEN_QUEUES: queues.map(({ address: queue }) => queue).join(","),
+      LOGWARDEN_STATUS_LISTEN: `${address}:8080`,
+      ...options.serviceEnvironment,
+    });
+    const startOne = async (kind: "parser" | "responder", index: number, env: Record<string, string>) => {
+      const name = `${kind}-${index + 1}`;
+      const service = await startService({ name, kind, env, onLog: (line) => options.onLog?.(name, line) });
+      progress(name, `pid ${service.program.pid}`);
+      return started(service);
+    };
+    const parserEnvironment = (address: string): Record<string, string> => ({
+      ...common(address),
+      LOGWARDEN_LISTEN: `${address}:10514`,
+      LOGWARDEN_TRUSTED_PROXIES: "127.0.0.1",
+      // HAProxy's checks run once a second here as well, but a lab need not wait for three of them.
+      LOGWARDEN_DRAIN_DELAY_MS: "1000",
+      LOGWARDEN_DRAIN_DEADLINE_MS: "3000",
+    });
+    const count = (wanted: number | undefined): number[] => Array.from({ length: wanted ?? 2 }, (_, index) => index);
+    const parsers = await Promise.all(
+      count(options.parsers).map((index) => startOne("parser", index, parserEnvironment(host(111 + index)))),
+    );
+    const responders = await Promise.all(
+      count(options.responders).map((index) => startOne("responder", index, common(host(131 + index)))),
+    );
+
+    const vip = { host: host(10), port: 10_514 };
+    const haproxy = await startHaproxy({
+      env: {
+        LOGWARDEN_SYSLOG_BIND: [
+          `${vip.host}:${vip.port}`,
+          ...(options.syslogListen ?? "").split(",").filter(Boolean),
+        ].join(","),
+        LOGWARDEN_QUEUE_BIND: `${vip.host}:11300`,
+        LOGWARDEN_ADMIN_BIND: `${vip.host}:8404`,
+        LOGWARDEN_SYSLOG_SOURCES: options.syslogListen === undefined ? "127.0.0.0/8" : "0.0.0.0/0 ::/0",
+        LOGWARDEN_PARSER_1: `${host(111)}:10514`,
+        LOGWARDEN_PARSER_2: `${host(112)}:10514`,
+        LOGWARDEN_QUEUE_1: queues[0]?.address ?? "",
+        LOGWARDEN_QUEUE_2: queues[1]?.address ?? "",
+      },
+    });
+    started(haproxy);
+    progress("haproxy", `${vip.host}:${vip.port} → parsers`);
+
+    const rsyslogds: RsyslogdPart[] = [];
+    for (const [index, { name, address }] of devices.entries()) {
+      const near = { host: address, port: 10_514 };
+      const cable: Cable = await layCable(near, vip, address);
+      stops.push(() => cable.close());
+      const release = releases[index] ?? "1.4";
+      rsyslogds.push(
+        started(await startRsyslogd({ name, release, collector: near, directory: `${directory}/${name}` })),
+      );
+      progress(`${name} rsyslogd`, `as VyOS ${release} configures it`);
+    }
+    return {
+      ...{ directory, vip, queues, routers, rsyslogds, parsers, responders, devices, close },
+      haproxy: haproxy.program,
+      responderEnvironment: common,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function startQueue(number: number, host: string, directory: string): Promise<Beanstalkd> {
+  const binlogDirectory = `${directory}/queue-${number}`;
+  mkdirSync(binlogDirectory);
+  return startBeanstalkd({ name: `queue-${number}`, host, port: 11_300, binlogDirectory });
+}
+
+function startSimulatedRouter(
+  { commitScale, onRequest }: NetworkOptions,
+  name: string,
+  host: string,
+  directory: string,
+): Promise<RouterPart> {
+  return startRouterPart({
+    ...{ name, host, directory, commitScale, interfaces },
+    release: name === "edge-1" ? "1.3" : "1.4",
+    port: 8443,
+    key: randomBytes(24).toString("base64url"),
+    onRequest: (request) => onRequest?.(name, request),
+  });
+}
+
+function inventoryYaml(
+  devices: Network["devices"],
+  routers: readonly RouterPart[],
+  realRouter: RealRouter | undefined,
+): string {
+  const entries = devices.map(({ name, address }) => {
+    const simulated = routers.find((router) => router.name === name);
+    const { url, keyFile, fingerprint } = simulated ?? (realRouter as RealRouter);
+    return [name, { address, api: { url, keyFile, fingerprint }, protect: ["eth0"] }] as const;
+  });
+  const inventory: Record<string, unknown> = Object.fromEntries(entries);
+  if (realRouter?.address !== undefined) {
+    const { url, keyFile, fingerprint } = realRouter;
+    inventory["real-router"] = { address: realRouter.address, api: { url, keyFile, fingerprint } };
+  }
+  return stringify({ devices: inventory, allow: ["127.0.0.0/8"] });
+}
