@@ -28,9 +28,11 @@ export async function readBack(
   const disabled = new Set<string>();
   const families = new Set(proofs.flatMap((proof) => (proof.kind === "member" ? [proof.family] : [])));
   for (const family of families) {
-    const open = await commitOpen(client, ["firewall", "group"]);
+    const path = groupPath(family, group);
+    // The group itself: further up, VyOS answers a staged change with a 500, which tells less.
+    const open = await commitOpen(client, path.slice(0, -1));
     if (open !== undefined) return { kind: "failed", failure: open };
-    const answer = await client.returnValues(groupPath(family, group));
+    const answer = await client.returnValues(path);
     if (answer.kind !== "done") return { kind: "failed", failure: failureOf(answer) };
     for (const member of answer.data) members.add(member);
   }
