@@ -1,0 +1,292 @@
+/**
+ * docker-compose.yml, judged: real HAProxy, beanstalkd and rsyslogd in containers, our services, simulated routers.
+ *
+ * The tests are one story and run in its order, each on what the one before left behind. Needs a Docker engine with
+ * Compose v2 and a free 10.10.10.0/24; `npm run test:compose` runs it, `npm test` does not.
+ */
+
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { freePort } from "@logwarden/lab/parts/loopback";
+import type { StartedDockerComposeEnvironment } from "testcontainers";
+
+// Everything is taken down by afterAll below; the helper that testcontainers would start for it needs an image of its own.
+// It reads this when it is loaded.
+process.env["TESTCONTAINERS_RYUK_DISABLED"] ??= "true";
+const { DockerComposeEnvironment, Wait } = await import("testcontainers");
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const project = `logwarden-test-${process.pid}`;
+const adminPort = await freePort();
+const environment = { LOGWARDEN_ADMIN_PORT: String(adminPort) };
+
+/** Images are built from nothing the first time. */
+const startMs = 900_000;
+/** A lame duck takes up to 30 s, a container on a busy machine a few more. */
+const testMs = 180_000;
+
+let started: StartedDockerComposeEnvironment;
+
+beforeAll(async () => {
+  started = await new DockerComposeEnvironment(root, "docker-compose.yml")
+    .withProjectName(project)
+    .withEnvironment(environment)
+    .withDefaultWaitStrategy(Wait.forHealthCheck())
+    .withBuild()
+    .up();
+}, startMs);
+
+// By the command line, which also works when `up` failed half way.
+afterAll(() => compose("down", "--volumes", "--remove-orphans", "--timeout", "2"), testMs);
+
+describe("the story that the routers tell by themselves", () => {
+  test.each([
+    { router: "router-1", attacker: "203.0.113.7" },
+    { router: "router-2", attacker: "198.51.100.66" },
+  ])(
+    "puts $attacker into the group of $router and disables eth1, and both are saved",
+    async ({ router, attacker }) => {
+      await until(`${attacker} on ${router}`, async () => members(await state(router), "saved").includes(attacker));
+      await until(`eth1 disabled on ${router}`, async () => isDisabled(await state(router), "saved", "eth1"));
+      const now = await state(router);
+      expect(members(now, "active")).toEqual([attacker]);
+      expect(isDisabled(now, "active", "eth1")).toBe(true);
+      expect(isDisabled(now, "active", "eth0")).toBe(false);
+    },
+    testMs,
+  );
+
+  test(
+    "never asks for an interface and for an address in one request, because a failed commit is not taken back",
+    async () => {
+      for (const router of ["router-1", "router-2"]) {
+        const changes = (await state(router)).requests.filter(({ endpoint }) => endpoint === "/configure");
+        const subjects = changes.map(({ ops }) => [...new Set(ops.map(({ path }) => path[0]))]);
+        expect(subjects).toContainEqual(["interfaces"]);
+        expect(subjects.filter((each) => each.length !== 1)).toEqual([]);
+      }
+    },
+    testMs,
+  );
+});
+
+test(
+  "a line of one's own bans its address on the router that logged it, and on no other",
+  async () => {
+    await log("router-1", 4242, "203.0.113.9");
+    await until("203.0.113.9 on router-1", async () =>
+      members(await state("router-1"), "saved").includes("203.0.113.9"),
+    );
+    expect(members(await state("router-2"), "active")).not.toContain("203.0.113.9");
+  },
+  testMs,
+);
+
+describe("scaled to three parsers and three responders", () => {
+  beforeAll(async () => {
+    await compose(..."up --detach --no-build --no-recreate --scale parser=3 --scale responder=3".split(" "));
+  }, testMs);
+
+  test(
+    "HAProxy finds the third parser, and each of the three brings lines to the router",
+    async () => {
+      await until("three parsers in service", async () => (await parsersInService()).length === 3);
+      // New connections go to the parser with the fewest; they come from the router's own address, as rsyslogd's do.
+      const addresses: string[] = [];
+      await until("a connection to each of the parsers", async () => {
+        const address = `198.51.100.${101 + addresses.length}`;
+        addresses.push(address);
+        await connectAndSay("router-2", failedPassword(address));
+        return (await parsersInService()).every(({ sessions }) => sessions > 0);
+      });
+      await until("every one of their addresses on router-2", async () => {
+        const banned = members(await state("router-2"), "saved");
+        return addresses.every((address) => banned.includes(address));
+      });
+    },
+    testMs,
+  );
+
+  test(
+    "the rsyslogd of each router goes on",
+    async () => {
+      for (const router of ["router-1", "router-2"]) {
+        await log(router, 4243, "203.0.113.30");
+        await until(`203.0.113.30 on ${router}`, async () =>
+          members(await state(router), "saved").includes("203.0.113.30"),
+        );
+      }
+    },
+    testMs,
+  );
+});
+
+test(
+  "nothing stays in the queue, and all of it had been on disk",
+  async () => {
+    const nodes = ["queue-1", "queue-2"];
+    const waiting = ["ready", "reserved", "delayed", "buried"].map((kind) => `current-jobs-${kind}`);
+    await until("both nodes empty", async () => {
+      const stats = await Promise.all(nodes.map(queueStats));
+      return stats.every((node) => waiting.every((name) => node[name] === 0));
+    });
+    const stats = await Promise.all(nodes.map(queueStats));
+    const tasks = stats.reduce((sum, node) => sum + (node["total-jobs"] ?? 0), 0);
+    const records = stats.reduce((sum, node) => sum + (node["binlog-records-written"] ?? 0), 0);
+    // The story alone is four tasks for each of two routers; each is written when it is put and when it is deleted.
+    expect(tasks).toBeGreaterThan(8);
+    expect(records).toBeGreaterThanOrEqual(2 * tasks);
+  },
+  testMs,
+);
+
+test(
+  "stopped parsers end in order, and a line that is written meanwhile reaches the next ones",
+  async () => {
+    await compose("stop", "parser");
+    expect(await exitCodes("parser")).toEqual([0, 0, 0]);
+
+    const readiness = async (): Promise<number> => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status;
+    await until("HAProxy without a parser", async () => (await readiness()) === 503);
+    const attempts = await holdAttempts();
+    await log("router-1", 4244, "203.0.113.40");
+    await until("rsyslogd's new connection, held", async () => (await holdAttempts()) > attempts);
+
+    await compose("start", "parser");
+    await until("203.0.113.40 on router-1", async () =>
+      members(await state("router-1"), "saved").includes("203.0.113.40"),
+    );
+  },
+  testMs,
+);
+
+test(
+  "responders and parsers end in order when everything ends",
+  async () => {
+    await compose("stop");
+    expect(await exitCodes("parser")).toEqual([0, 0, 0]);
+    expect(await exitCodes("responder")).toEqual([0, 0, 0]);
+  },
+  testMs,
+);
+
+// ---------------------------------------------------------------- what the tests ask
+
+interface RouterConfig {
+  firewall?: { group?: { "address-group"?: { BAD_GUYS?: { address?: string | string[] } } } };
+  interfaces?: { ethernet?: Record<string, { disable?: object }> };
+}
+
+interface RouterState {
+  active: RouterConfig;
+  saved: RouterConfig;
+  requests: { endpoint: string; ops: { op: string; path: string[] }[] }[];
+}
+
+/** What a simulated router runs and has saved, by its control door, which opens on its own loopback only. */
+async function state(router: string): Promise<RouterState> {
+  const program = "fetch('http://127.0.0.1:8080/state').then((r) => r.text()).then((t) => process.stdout.write(t))";
+  return JSON.parse(await run(router, ["node", "-e", program])) as RouterState;
+}
+
+function members(router: RouterState, which: "active" | "saved"): string[] {
+  const address = router[which].firewall?.group?.["address-group"]?.BAD_GUYS?.address ?? [];
+  return typeof address === "string" ? [address] : address;
+}
+
+function isDisabled(router: RouterState, which: "active" | "saved", name: string): boolean {
+  return router[which].interfaces?.ethernet?.[name]?.disable !== undefined;
+}
+
+function failedPassword(address: string): string {
+  return `Failed password for root from ${address} port 40022 ssh2`;
+}
+
+/** Logs as a program of the router does: into its own rsyslogd. */
+async function log(router: string, pid: number, address: string): Promise<void> {
+  await run(`${router}-syslog`, ["logger", "-p", "auth.info", "-t", `sshd[${pid}]`, failedPassword(address)]);
+}
+
+/** A connection of its own for one line, from the router's address. */
+async function connectAndSay(router: string, text: string): Promise<void> {
+  const line = `<38>Nov 21 04:44:40 ${router} sshd[4250]: ${text}`;
+  await run(`${router}-syslog`, ["bash", "-c", `printf '%s\\n' "$1" >/dev/tcp/10.10.10.10/10514`, "bash", line]);
+}
+
+interface ServerRow {
+  name: string;
+  status: string;
+  sessions: number;
+  retries: number;
+}
+
+/** HAProxy's own table of the parsers. */
+async function serverRows(): Promise<ServerRow[]> {
+  const csv = await (await fetch(`http://127.0.0.1:${adminPort}/stats;csv`)).text();
+  const [head = [], ...rows] = csv.split("\n").map((row) => row.split(","));
+  const column = (row: string[], name: string): string => row[head.indexOf(name)] ?? "";
+  return rows
+    .filter(([backend]) => backend === "parsers")
+    .map((row) => ({
+      name: column(row, "svname"),
+      status: column(row, "status"),
+      sessions: Number(column(row, "stot")),
+      retries: Number(column(row, "wretr")),
+    }));
+}
+
+async function parsersInService(): Promise<ServerRow[]> {
+  return (await serverRows()).filter(({ name, status }) => name.startsWith("parser-") && status === "UP");
+}
+
+async function holdAttempts(): Promise<number> {
+  return (await serverRows()).find(({ name }) => name === "hold")?.retries ?? 0;
+}
+
+/** The numbers of beanstalkd's `stats`, asked on its raw port from inside its container. */
+async function queueStats(node: string): Promise<Record<string, number>> {
+  const ask = "exec 3<>/dev/tcp/127.0.0.1/11300 && printf 'stats\\r\\nquit\\r\\n' >&3 && cat <&3";
+  const answer = await run(node, ["bash", "-c", ask]);
+  const pairs = [...answer.matchAll(/^([a-z-]+): (\d+)\r?$/gm)].map(([, name, value]) => [name, Number(value)]);
+  return Object.fromEntries(pairs) as Record<string, number>;
+}
+
+async function exitCodes(service: string): Promise<number[]> {
+  const ids = (await compose("ps", "--all", "--quiet", service)).split("\n").filter(Boolean);
+  return Promise.all(
+    ids.map(async (id) => {
+      const { stdout } = await promisify(execFile)("docker", ["inspect", "--format", "{{.State.ExitCode}}", id]);
+      return Number(stdout);
+    }),
+  );
+}
+
+/** Runs a program in the first container of a service, without a shell. @returns what it printed */
+async function run(service: string, command: string[]): Promise<string> {
+  const { output, exitCode } = await started.getContainer(`${service}-1`).exec(command);
+  if (exitCode !== 0) throw new Error(`${command.join(" ")} in ${service} ended with ${exitCode}:\n${output}`);
+  return output;
+}
+
+async function compose(...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(
+    "docker",
+    ["compose", "--project-name", project, "--project-directory", root, ...args],
+    { cwd: root, env: { ...process.env, ...environment } },
+  );
+  return stdout;
+}
+
+/** Waits for a fact. Its own limit is only a stop for hangs; what the services said last goes into the message. */
+async function until(fact: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + 90_000;
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) {
+      const logs = await compose("logs", "--no-color", "--tail", "15");
+      throw new Error(`waited in vain for: ${fact}\n${logs}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
