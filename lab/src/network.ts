@@ -61,12 +61,16 @@ export interface Network {
   haproxy: Program;
   /** Source addresses of edge-1 and edge-2. */
   devices: { name: string; address: string }[];
+  /** How each router's API is reached, simulated or real. */
+  apis: { name: string; url: string; keyFile: string; fingerprint: string }[];
   /** LOGWARDEN_… of a responder, to start another one. */
   responderEnvironment: (host: string) => Record<string, string>;
   /** Ends every part, in reverse order, and removes the directory. Never throws. */
   close(): Promise<void>;
 }
 
+/** The operators' network: whoever mistypes a password there is not banned (RFC 5737). */
+const allowed = "198.51.100.0/24";
 const releases = ["1.3", "1.4"] as const;
 /** What a router of the lab has; eth0 is the way to it and protected. */
 const interfaces = ["eth0", "eth1", "eth2"];
@@ -76,21 +80,29 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const subnet = await freeSubnet();
   const host = (last: number): string => `${subnet}.${last}`;
   const directory = mkdtempSync(`${tmpdir()}/logwarden-lab-`);
-  const stops: (() => Promise<unknown> | void)[] = [];
+  // Parts of one kind end together, the kinds one after the other.
+  const stops = new Map<string, (() => Promise<unknown>)[]>();
+  const onClose = (kind: string, stop: () => Promise<unknown>): void => {
+    stops.set(kind, [...(stops.get(kind) ?? []), stop]);
+  };
   const close = async (): Promise<void> => {
-    for (const stop of stops.splice(0).reverse()) await Promise.resolve(stop()).catch(() => undefined);
+    for (const group of [...stops.values()].reverse()) await Promise.allSettled(group.map((stop) => stop()));
+    stops.clear();
     rmSync(directory, { recursive: true, force: true });
   };
-  const started = <P extends { program: Program }>(part: P): P => {
-    stops.push(() => part.program.stop());
-    return part;
-  };
+  const started =
+    (kind: string) =>
+    <P extends { program: Program }>(part: P): P => {
+      onClose(kind, () => part.program.stop());
+      return part;
+    };
   const progress = options.onPart ?? (() => undefined);
 
   try {
-    const queues = await Promise.all([121, 122].map((last, index) => startQueue(index + 1, host(last), directory)));
+    const queues = await Promise.all(
+      [121, 122].map((last, index) => startQueue(index + 1, host(last), directory).then(started("queue"))),
+    );
     for (const queue of queues) progress(queue.program.name, queue.address);
-    queues.forEach(started);
 
     const devices = releases.map((_, index) => ({ name: `edge-${index + 1}`, address: host(201 + index) }));
     const simulated = devices.filter((_, index) => !(index === 0 && options.realRouter !== undefined));
@@ -98,10 +110,13 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       simulated.map(({ name, address }) => startSimulatedRouter(options, name, address, `${directory}/${name}`)),
     );
     for (const router of routers) progress(router.name, `${router.url} (simulated VyOS)`);
-    routers.forEach(started);
 
+    const apis: Network["apis"] = [
+      ...(options.realRouter === undefined ? [] : [{ name: "edge-1", ...options.realRouter }]),
+      ...routers,
+    ];
     const config = `${directory}/logwarden.yaml`;
-    writeFileSync(config, inventoryYaml(devices, routers, options.realRouter));
+    writeFileSync(config, inventoryYaml(devices, apis, options.realRouter?.address));
     const common = (address: string): Record<string, string> => ({
       LOGWARDEN_CONFIG: config,
       LOGWARDEN_QUEUES: queues.map(({ address: queue }) => queue).join(","),
@@ -112,7 +127,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       const name = `${kind}-${index + 1}`;
       const service = await startService({ name, kind, env, onLog: (line) => options.onLog?.(name, line) });
       progress(name, `pid ${service.program.pid}`);
-      return started(service);
+      return started(kind)(service);
     };
     const parserEnvironment = (address: string): Record<string, string> => ({
       ...common(address),
@@ -140,28 +155,30 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
         LOGWARDEN_QUEUE_BIND: `${vip.host}:11300`,
         LOGWARDEN_ADMIN_BIND: `${vip.host}:8404`,
         LOGWARDEN_SYSLOG_SOURCES: options.syslogListen === undefined ? "127.0.0.0/8" : "0.0.0.0/0 ::/0",
+        // Below the parsers' drain deadline, as in production.
+        LOGWARDEN_LAME_DUCK: "1s",
         LOGWARDEN_PARSER_1: `${host(111)}:10514`,
         LOGWARDEN_PARSER_2: `${host(112)}:10514`,
         LOGWARDEN_QUEUE_1: queues[0]?.address ?? "",
         LOGWARDEN_QUEUE_2: queues[1]?.address ?? "",
       },
     });
-    started(haproxy);
+    started("haproxy")(haproxy);
     progress("haproxy", `${vip.host}:${vip.port} → parsers`);
 
     const rsyslogds: RsyslogdPart[] = [];
     for (const [index, { name, address }] of devices.entries()) {
       const near = { host: address, port: 10_514 };
       const cable: Cable = await layCable(near, vip, address);
-      stops.push(() => cable.close());
+      onClose("cable", async () => cable.close());
       const release = releases[index] ?? "1.4";
       rsyslogds.push(
-        started(await startRsyslogd({ name, release, collector: near, directory: `${directory}/${name}` })),
+        started("rsyslogd")(await startRsyslogd({ name, release, collector: near, directory: `${directory}/${name}` })),
       );
       progress(`${name} rsyslogd`, `as VyOS ${release} configures it`);
     }
     return {
-      ...{ directory, vip, queues, routers, rsyslogds, parsers, responders, devices, close },
+      ...{ directory, vip, queues, routers, rsyslogds, parsers, responders, devices, apis, close },
       haproxy: haproxy.program,
       responderEnvironment: common,
     };
@@ -192,20 +209,15 @@ function startSimulatedRouter(
   });
 }
 
-function inventoryYaml(
-  devices: Network["devices"],
-  routers: readonly RouterPart[],
-  realRouter: RealRouter | undefined,
-): string {
-  const entries = devices.map(({ name, address }) => {
-    const simulated = routers.find((router) => router.name === name);
-    const { url, keyFile, fingerprint } = simulated ?? (realRouter as RealRouter);
-    return [name, { address, api: { url, keyFile, fingerprint }, protect: ["eth0"] }] as const;
-  });
-  const inventory: Record<string, unknown> = Object.fromEntries(entries);
-  if (realRouter?.address !== undefined) {
-    const { url, keyFile, fingerprint } = realRouter;
-    inventory["real-router"] = { address: realRouter.address, api: { url, keyFile, fingerprint } };
-  }
-  return stringify({ devices: inventory, allow: ["127.0.0.0/8"] });
+function inventoryYaml(devices: Network["devices"], apis: Network["apis"], realAddress: string | undefined): string {
+  const entry = (name: string, address: string) => {
+    const api = apis.find((one) => one.name === name);
+    if (api === undefined) throw new Error(`no API of ${name}`);
+    const { url, keyFile, fingerprint } = api;
+    return { address, api: { url, keyFile, fingerprint }, protect: ["eth0"] };
+  };
+  const inventory = Object.fromEntries(devices.map(({ name, address }) => [name, entry(name, address)]));
+  // The real router's own lines come from its own address, and act on it just the same.
+  if (realAddress !== undefined) inventory["real-router"] = entry("edge-1", realAddress);
+  return stringify({ devices: inventory, allow: [allowed] });
 }

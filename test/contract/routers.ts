@@ -16,7 +16,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { Program } from "@logwarden/lab/parts/program";
 
-export const releases = ["1.3", "1.4", "current"] as const;
+const releases = ["1.3", "1.4", "current"] as const;
 export type Release = (typeof releases)[number];
 
 /** How to come by a router. What is known before it runs decides which cases are skipped. */

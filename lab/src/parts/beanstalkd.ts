@@ -3,11 +3,12 @@
  * 50 ms has no timer, so the last jobs before a quiet spell would never reach the disk.
  */
 
-import { freePort } from "./loopback.ts";
+import { freePort, ownHost } from "./loopback.ts";
 import { Program, type ProgramOptions } from "./program.ts";
 
 export interface BeanstalkdOptions {
   name?: string;
+  /** An address of this process alone when absent. */
   host?: string;
   /** A free port when absent. */
   port?: number;
@@ -28,7 +29,7 @@ export interface Beanstalkd {
 
 /** Starts a beanstalkd and waits until it accepts connections. */
 export async function startBeanstalkd(options: BeanstalkdOptions = {}): Promise<Beanstalkd> {
-  const host = options.host ?? "127.0.0.1";
+  const host = options.host ?? ownHost;
   const port = options.port ?? (await freePort(host));
   const program = await Program.start({
     name: options.name ?? "beanstalkd",

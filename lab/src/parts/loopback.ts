@@ -6,12 +6,22 @@
 
 import { createServer } from "node:net";
 
+/**
+ * An address of this process alone (as good as: one of four million), so that a port that is free on it stays free until
+ * our own program takes it, however many tests run side by side.
+ */
+export const ownHost = `127.${64 + below(64)}.${below(256)}.${1 + below(254)}`;
+
+function below(limit: number): number {
+  return Math.floor(Math.random() * limit);
+}
+
 /** Below Linux's ephemeral range (32768–60999): no outgoing connection can sit on a port that we hand out. */
 const portMin = 20_000;
 const portMax = 32_000;
 
-/** A port nobody listens on at `host` now. Random, so that tests that run side by side rarely ask for the same one. */
-export async function freePort(host = "127.0.0.1"): Promise<number> {
+/** A port nobody listens on at `host` now. */
+export async function freePort(host = ownHost): Promise<number> {
   for (;;) {
     const port = portMin + Math.floor(Math.random() * (portMax - portMin));
     if (await bindable(host, port)) return port;

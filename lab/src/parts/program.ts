@@ -11,6 +11,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
+import { programPath } from "../system-packages.ts";
 
 /** util-linux has it on every Debian; without it (macOS, busybox) a kill -9 of the lab would leave its parts behind. */
 const setpriv = existsSync("/usr/bin/setpriv") ? ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--"] : [];
@@ -69,7 +70,7 @@ export class Program {
       // A process group of its own: Ctrl-C in the terminal reaches the lab alone, which ends the parts in order.
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...options.env },
+      env: { ...process.env, PATH: programPath(), ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
     const program = new Program(child, options);

@@ -14,7 +14,7 @@ export interface NodeAddress {
 }
 
 /** The port registered for beanstalkd. */
-export const portDefault = 11_300;
+const portDefault = 11_300;
 /** doc/protocol.txt: "at most 200 bytes". */
 const tubeBytesMax = 200;
 const uint32Max = 2 ** 32 - 1;

@@ -198,13 +198,13 @@ describe("answers cut anywhere", () => {
     judge: (offset: number, settled: string[]) => void,
   ): Promise<void> {
     let bytes = 0;
-    await talk(await proxy((await beanstalkd()).port, "cut", Number.POSITIVE_INFINITY, (seen) => (bytes = seen)));
+    await talk(await proxy(await beanstalkd(), "cut", Number.POSITIVE_INFINITY, (seen) => (bytes = seen)));
     expect(bytes).toBeGreaterThan(300);
     for (let first = 0; first < bytes; first += 10) {
       await Promise.all(
         Array.from({ length: Math.min(10, bytes - first) }, async (_, index) => {
-          const { port, program } = await beanstalkd();
-          judge(first + index, await talk(await proxy(port, manner, first + index)));
+          const { host, port, program } = await beanstalkd();
+          judge(first + index, await talk(await proxy({ host, port }, manner, first + index)));
           await program.kill();
         }),
       );

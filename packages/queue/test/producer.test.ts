@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { freePort } from "@logwarden/lab/parts/loopback";
+import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { QueueError } from "../src/index.ts";
 import {
   atEnd,
@@ -153,7 +153,7 @@ describe("a producer", () => {
 
   test("keeps what is put before any node exists, in order", async () => {
     const port = await freePort();
-    const { producer } = produce([`127.0.0.1:${port}`]);
+    const { producer } = produce([`${ownHost}:${port}`]);
     const wanted = bodies(20);
     const stored = wanted.map((body) => producer.put("work", body));
     await beanstalkd({ port });
@@ -163,7 +163,7 @@ describe("a producer", () => {
 
   test("says when it is full, and when it has room again at half of that", async () => {
     const port = await freePort();
-    const { producer } = produce([`127.0.0.1:${port}`], { unansweredMax: 10, connection: { windowMax: 2 } });
+    const { producer } = produce([`${ownHost}:${port}`], { unansweredMax: 10, connection: { windowMax: 2 } });
     const stored = bodies(12).map((body) => producer.put("work", body));
     expect([producer.unanswered, producer.full]).toEqual([12, true]);
     const unansweredThen = producer.onceBelow().then(() => producer.unanswered);

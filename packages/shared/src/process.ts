@@ -40,7 +40,7 @@ async function openStatusPort(listen: { host: string; port: number }, registry: 
       response.writeHead(status, { "content-type": type }).end(text);
     };
     if (request.method !== "GET") return answer(405, "GET only\n");
-    switch (request.url) {
+    switch (request.url ?? "") {
       case "/healthz":
         return answer(200, "ok\n");
       case "/readyz":

@@ -16,7 +16,7 @@ export interface CommitReport {
 export const commitLockedText = "Configuration system temporarily locked due to another commit in progress\n";
 
 /** The paths of the subtrees that differ, in commit order. */
-export function changedSubtrees(active: ConfigNode, staged: ConfigNode): string[][] {
+function changedSubtrees(active: ConfigNode, staged: ConfigNode): string[][] {
   const all = [...owners(active), ...owners(staged)].map((path) => path.join("\0"));
   const paths = [...new Set(all)].map((joined) => joined.split("\0"));
   return paths

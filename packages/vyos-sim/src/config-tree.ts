@@ -125,7 +125,7 @@ export function plainConfig(at: ConfigNode, schema: NodeSchema = rootSchema): Pl
   return plain;
 }
 
-export function plainEntries(at: ConfigNode, entry: NodeSchema): PlainConfig {
+function plainEntries(at: ConfigNode, entry: NodeSchema): PlainConfig {
   return Object.fromEntries(sorted(at.children).map(([name, child]) => [name, plainConfig(child, entry)]));
 }
 

@@ -15,7 +15,8 @@ export function pythonRepr(value: unknown): string {
     const entries = Object.entries(value).map(([key, item]) => `${reprString(key)}: ${pythonRepr(item)}`);
     return `{${entries.join(", ")}}`;
   }
-  return String(value);
+  // JSON has no other values but numbers.
+  return typeof value === "number" ? String(value) : "";
 }
 
 /** `str()` in an f-string: like `repr()`, but a string stands bare. */

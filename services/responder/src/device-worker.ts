@@ -31,6 +31,8 @@ export interface DeviceWorkerOptions {
   neverBan: NeverBan;
   batchTasksMax: number;
   opsPerRequestMax: number;
+  /** How long a commit may take. */
+  configureTimeoutMs: number;
   log: Log;
 }
 
@@ -99,7 +101,10 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
       const ops = requests.reduce((sum, { changes }) => sum + changes.length, 0);
       log.say("plan.made", { device: device.key, tasks: wanted.length, ops, requests: requests.length });
       client ??= options.connect();
-      for (const result of await apply(client, { group: options.group, requests, lookFirst, observer })) {
+      for (const result of await apply(client, {
+        ...{ group: options.group, patienceMs: options.configureTimeoutMs },
+        ...{ requests, lookFirst, observer },
+      })) {
         if (result.kind === "failed") sayFailed(result.failure);
         for (const item of result.change.askedBy) {
           outcomes.set(item, result.kind === "done" ? result : { kind: "failed", failure: result.failure });

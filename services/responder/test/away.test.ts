@@ -59,8 +59,8 @@ describe("nothing is lost and nothing is buried while", () => {
     rig = await startRig();
     await rig.put(tube(1), ban("10.0.0.1"));
     await rig.routers[0]?.close();
-    const port = Number(new URL(rig.routers[0]?.url ?? "").port);
-    const impostor = await startRouter({ key: "key-of-edge-1", port });
+    const { hostname, port } = new URL(rig.routers[0]?.url ?? "");
+    const impostor = await startRouter({ key: "key-of-edge-1", host: hostname, port: Number(port) });
     const responder = await rig.startResponder();
     expect(await responder.said("device.held")).toMatchObject({ reason: "device-certificate" });
     expect(impostor.requests).toEqual([]);

@@ -71,7 +71,11 @@ test("the queue node is killed while a commit runs: the responder forgets the jo
   if (queue === undefined) throw new Error("a rig has a queue");
   await queue.program.kill();
   const { startBeanstalkd } = await import("@logwarden/lab/parts/beanstalkd");
-  rig.queues[0] = await startBeanstalkd({ port: queue.port, binlogDirectory: `${rig.directory}/queue-1` });
+  rig.queues[0] = await startBeanstalkd({
+    host: queue.host,
+    port: queue.port,
+    binlogDirectory: `${rig.directory}/queue-1`,
+  });
   await responder.said("task.lost");
   await rig.empty(tube(1));
   expect(router?.savedMembers("BAD_GUYS")).toEqual(["10.0.0.1"]);

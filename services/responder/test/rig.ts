@@ -6,7 +6,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { type Beanstalkd, startBeanstalkd } from "@logwarden/lab/parts/beanstalkd";
-import { freePort } from "@logwarden/lab/parts/loopback";
+import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { type ServicePart, startService } from "@logwarden/lab/parts/service";
 import { Connection, parseNodeAddress, type TubeStats } from "@logwarden/queue";
 import { deviceTube, taskTtrSeconds } from "@logwarden/shared/tubes";
@@ -42,7 +42,7 @@ export interface RigOptions {
 }
 
 export const tube = (device: number): string => deviceTube(`edge-${device}`);
-export const host = (device: number): string => `10.10.10.${200 + device}`;
+const host = (device: number): string => `10.10.10.${200 + device}`;
 export const ban = (from: string, device = 1) => ({ host: host(device), type: "password_failed", from });
 export const linkDown = (name: string, device = 1) => ({ host: host(device), type: "interface_down", interface: name });
 
@@ -65,6 +65,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const openRouter = (index: number): Promise<Router> =>
     startRouter({
       release: releases[index] ?? "1.4",
+      host: ownHost,
       port: ports[index] ?? 0,
       key: `key-of-edge-${index + 1}`,
       stateDirectory: `${directory}/edge-${index + 1}`,

@@ -8,13 +8,13 @@ import { atEnd } from "./rig.ts";
  * `split`: the answers' bytes up to `offset` and the rest arrive as two chunks. `cut`: the connection ends after `offset` bytes.
  */
 export async function proxy(
-  target: number,
+  target: { host: string; port: number },
   manner: "split" | "cut",
   offset: number,
   onBytes?: (seen: number) => void,
 ): Promise<string> {
   return serve((client) => {
-    const server = connect({ port: target, host: "127.0.0.1", noDelay: true });
+    const server = connect({ ...target, noDelay: true });
     let seen = 0;
     let chain = Promise.resolve();
     client.on("data", (chunk) => server.write(chunk));

@@ -2,7 +2,7 @@
  * The environment → a frozen object, or all complaints at once.
  *
  * Environment variables say where things run (addresses, ports, files). Unknown variables with our prefix are refused:
- * a typo is not a default. Read once, in main.ts of a service; nothing else reads process.env.
+ * a typo is not a default. Read once, in main.ts of a service; nothing else looks there.
  */
 
 import { z } from "zod";

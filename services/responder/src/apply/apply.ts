@@ -39,12 +39,16 @@ export interface ApplyInput<T> {
   requests: readonly PlannedRequest<T>[];
   /** An earlier request's outcome was never learnt: read the router before anything is sent. */
   lookFirst: boolean;
+  /** How long a commit that is open when the router is read may take to end. */
+  patienceMs: number;
   observer: ApplyObserver;
 }
 
+type Reading = Pick<ApplyInput<never>, "group" | "patienceMs">;
+
 /** Applies the requests in order. Every change of the plan has exactly one result; never throws for what a router answers. */
 export async function apply<T>(client: VyosClient, input: ApplyInput<T>): Promise<ChangeResult<T>[]> {
-  const { group, requests, observer } = input;
+  const { requests, observer } = input;
   const results: ChangeResult<T>[] = [];
   const committed: Change<T>[] = [];
   let away: Failure | undefined;
@@ -58,19 +62,20 @@ export async function apply<T>(client: VyosClient, input: ApplyInput<T>): Promis
       }
     }
   }
-  if (committed.length > 0) results.push(...(await saveAndVerify(client, group, committed, observer)));
+  if (committed.length > 0) results.push(...(await saveAndVerify(client, input, committed, observer)));
   return results;
 }
 
 async function applyRequest<T>(
   client: VyosClient,
   request: PlannedRequest<T>,
-  { group, lookFirst, observer }: ApplyInput<T>,
+  { group, patienceMs, lookFirst, observer }: ApplyInput<T>,
 ): Promise<ChangeResult<T>[]> {
+  const reading = { group, patienceMs };
   let { changes } = request;
   let results: ChangeResult<T>[] = [];
   if (lookFirst) {
-    const shown = await readBack(client, group, changes);
+    const shown = await readBack(client, { ...reading, changes });
     if (shown.kind === "failed") return failAll(changes, shown.failure);
     results = changes.filter(({ proof }) => shows(shown.state, proof)).map((change) => ({ kind: "done", change }));
     changes = changes.filter(({ proof }) => !shows(shown.state, proof));
@@ -87,7 +92,7 @@ async function applyRequest<T>(
     }
   }
   const budget = { failedCommits: 0, succeeded: false };
-  results.push(...(await commit(client, group, changes, budget, observer)));
+  results.push(...(await commit(client, reading, changes, budget, observer)));
   if (budget.succeeded) return results;
   // Nothing went through: not one bad change among good ones, but a router that fails every commit.
   return results.map((result) =>
@@ -99,7 +104,7 @@ async function applyRequest<T>(
 
 async function commit<T>(
   client: VyosClient,
-  group: string,
+  reading: Reading,
   changes: readonly Change<T>[],
   budget: { failedCommits: number; succeeded: boolean },
   observer: ApplyObserver,
@@ -112,19 +117,21 @@ async function commit<T>(
       observer.committed(changes.length, Math.round(performance.now() - startedAtMs), answer.data ?? "");
       return changes.map((change) => ({ kind: "done", change }));
     case "unknown":
-      return settleUnknown(client, group, changes, answer.text, budget);
+      return settleUnknown(client, reading, changes, answer.text, budget);
     case "rejected":
     case "failed-commit": {
       if (answer.kind === "failed-commit") budget.failedCommits++;
-      if (changes.length === 1) return settleRefusedOne(client, group, changes, failureOf(answer));
+      if (changes.length === 1) return settleRefusedOne(client, reading, changes, failureOf(answer));
       if (!budget.succeeded && budget.failedCommits >= failedCommitsMax) return failAll(changes, failureOf(answer));
       const middle = Math.ceil(changes.length / 2);
-      const left = await commit(client, group, changes.slice(0, middle), budget, observer);
+      const left = await commit(client, reading, changes.slice(0, middle), budget, observer);
       const gone = left.find((result) => result.kind === "failed" && result.failure.waiting === "device");
       if (gone?.kind === "failed") return [...left, ...failAll(changes.slice(middle), gone.failure)];
-      return [...left, ...(await commit(client, group, changes.slice(middle), budget, observer))];
+      return [...left, ...(await commit(client, reading, changes.slice(middle), budget, observer))];
     }
-    default:
+    case "busy":
+    case "unreachable":
+    case "refused-key":
       return failAll(changes, failureOf(answer));
   }
 }
@@ -132,12 +139,12 @@ async function commit<T>(
 /** The request may have been executed. The router is read; what it shows is committed, the rest is tried again later. */
 async function settleUnknown<T>(
   client: VyosClient,
-  group: string,
+  reading: Reading,
   changes: readonly Change<T>[],
   text: string,
   budget: { succeeded: boolean },
 ): Promise<ChangeResult<T>[]> {
-  const shown = await readBack(client, group, changes);
+  const shown = await readBack(client, { ...reading, changes });
   if (shown.kind === "failed") {
     // A router that is away now pauses its tube; what is true of the request is learnt when it is back.
     const { code, detail } = shown.failure;
@@ -155,11 +162,11 @@ async function settleUnknown<T>(
 /** A dialect of VyOS (vyconf) rejects what is already there: "Useless set". If the router shows it, it is done. */
 async function settleRefusedOne<T>(
   client: VyosClient,
-  group: string,
+  reading: Reading,
   changes: readonly Change<T>[],
   failure: Failure,
 ): Promise<ChangeResult<T>[]> {
-  const shown = await readBack(client, group, changes);
+  const shown = await readBack(client, { ...reading, changes });
   return changes.map((change) =>
     shown.kind === "state" && shows(shown.state, change.proof)
       ? { kind: "done", change }
@@ -169,7 +176,7 @@ async function settleRefusedOne<T>(
 
 async function saveAndVerify<T>(
   client: VyosClient,
-  group: string,
+  reading: Reading,
   committed: readonly Change<T>[],
   observer: ApplyObserver,
 ): Promise<ChangeResult<T>[]> {
@@ -182,7 +189,7 @@ async function saveAndVerify<T>(
     return failAll(committed, new Failure("save-failed", saved.text));
   }
   observer.saved(Math.round(performance.now() - startedAtMs));
-  const shown = await readBack(client, group, committed);
+  const shown = await readBack(client, { ...reading, changes: committed });
   if (shown.kind === "failed") return failAll(committed, shown.failure);
   const results = committed.map((change): ChangeResult<T> => {
     if (shows(shown.state, change.proof)) return { kind: "done", change };

@@ -17,12 +17,19 @@ export interface Shown {
 
 export type ReadBack = { kind: "state"; state: Shown } | { kind: "failed"; failure: Failure };
 
-/** Reads only what the changes are about: one request per family, two per interface. */
-export async function readBack(
-  client: VyosClient,
-  group: string,
-  changes: readonly Pick<Change<unknown>, "proof">[],
-): Promise<ReadBack> {
+export interface ReadBackInput {
+  group: string;
+  changes: readonly Pick<Change<unknown>, "proof">[];
+  /** How long an open commit (our own whose answer was lost, or somebody else's) may take to end. */
+  patienceMs: number;
+}
+
+/** An open commit is looked at this often: a small part of the shortest commit (0.13 s). */
+const lookAgainMs = 50;
+
+/** Reads only what the changes are about: two requests per family, two per interface, once no commit is open. */
+export async function readBack(client: VyosClient, { group, changes, patienceMs }: ReadBackInput): Promise<ReadBack> {
+  const giveUpAtMs = performance.now() + patienceMs;
   const proofs = changes.map(({ proof }) => proof);
   const members = new Set<string>();
   const disabled = new Set<string>();
@@ -30,7 +37,7 @@ export async function readBack(
   for (const family of families) {
     const path = groupPath(family, group);
     // The group itself: further up, VyOS answers a staged change with a 500, which tells less.
-    const open = await commitOpen(client, path.slice(0, -1));
+    const open = await commitEnded(client, path.slice(0, -1), giveUpAtMs);
     if (open !== undefined) return { kind: "failed", failure: open };
     const answer = await client.returnValues(path);
     if (answer.kind !== "done") return { kind: "failed", failure: failureOf(answer) };
@@ -38,7 +45,7 @@ export async function readBack(
   }
   for (const proof of proofs) {
     if (proof.kind !== "disabled") continue;
-    const open = await commitOpen(client, proof.interfacePath);
+    const open = await commitEnded(client, proof.interfacePath, giveUpAtMs);
     if (open !== undefined) return { kind: "failed", failure: open };
     const answer = await client.exists(proof.path);
     if (answer.kind !== "done") return { kind: "failed", failure: failureOf(answer) };
@@ -52,8 +59,23 @@ export function shows(shown: Shown, proof: Proof): boolean {
   return proof.kind === "member" ? shown.members.has(proof.address) : shown.disabled.has(proof.path.join(" "));
 }
 
-async function commitOpen(client: VyosClient, path: readonly string[]): Promise<Failure | undefined> {
-  const answer = await client.showConfig(path);
-  if (answer.kind !== "done") return failureOf(answer);
-  return stagedMarks(answer.data) ? new Failure("change-unknown", "a commit is still open on the router") : undefined;
+/** Waits until nothing is staged below the path. @returns why that cannot be known; undefined when nothing is */
+async function commitEnded(
+  client: VyosClient,
+  path: readonly string[],
+  giveUpAtMs: number,
+): Promise<Failure | undefined> {
+  for (;;) {
+    const answer = await client.showConfig(path);
+    // VyOS answers some reads with a 500 while a commit is open.
+    const mayBeOpen = answer.kind === "unknown" && answer.reason === "server-error";
+    if (answer.kind !== "done" && !mayBeOpen) return failureOf(answer);
+    if (answer.kind === "done" && !stagedMarks(answer.data)) return undefined;
+    if (performance.now() >= giveUpAtMs) {
+      return answer.kind === "done"
+        ? new Failure("change-unknown", "a commit is still open on the router")
+        : failureOf(answer);
+    }
+    await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+  }
 }

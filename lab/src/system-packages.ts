@@ -1,0 +1,82 @@
+/**
+ * The system's programs that lab, tests and benches run for real: beanstalkd, HAProxy, rsyslogd, logger.
+ *
+ * Where we may (root, apt), what is missing is installed; else one message says exactly what to type. The packages'
+ * services are not started: the lab starts its own, on loopback, and nothing else on the machine should change.
+ */
+
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
+
+/** Program → the Debian package that has it. */
+const packages = { beanstalkd: "beanstalkd", haproxy: "haproxy", rsyslogd: "rsyslog", logger: "bsdutils" } as const;
+
+/** Debian keeps daemons here, and a plain user's PATH does not. */
+const daemonDirectories = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/** The search path for programs of the system, daemons among them. */
+export function programPath(path: string = process.env["PATH"] ?? ""): string {
+  return [...path.split(":"), ...daemonDirectories].filter((part, at, all) => all.indexOf(part) === at).join(":");
+}
+
+/**
+ * Makes sure that every program is there.
+ * @param say receives progress, a line each
+ * @throws an Error whose message tells the person what to type
+ */
+export function ensureSystemPackages(say: (line: string) => void): void {
+  const missing = missingPackages();
+  if (missing.length === 0) return;
+  const command = `apt-get install --no-install-recommends ${missing.join(" ")}`;
+  if (process.getuid?.() !== 0 || !isExecutable("apt-get")) {
+    throw new Error(
+      `These programs of the system are missing: ${missing.join(", ")}. On Debian or Ubuntu:\n\n  sudo ${command}\n`,
+    );
+  }
+  say(`installing ${missing.join(", ")} from the system's packages (once) ...`);
+  withoutStartingServices(() => {
+    // A machine whose package lists are fresh enough needs no update, which is the slow part.
+    if (apt(["install", "-y", "--no-install-recommends", ...missing])) return;
+    apt(["update"]);
+    if (!apt(["install", "-y", "--no-install-recommends", ...missing])) {
+      throw new Error(`The packages could not be installed; apt-get says why above. By hand:\n\n  ${command}\n`);
+    }
+  });
+  const still = missingPackages();
+  if (still.length > 0)
+    throw new Error(`Installed, but still not found: ${still.join(", ")}. PATH is ${programPath()}`);
+}
+
+function missingPackages(): string[] {
+  return Object.entries(packages).flatMap(([program, name]) => (isExecutable(program) ? [] : [name]));
+}
+
+function isExecutable(program: string): boolean {
+  return programPath()
+    .split(":")
+    .some((directory) => {
+      try {
+        accessSync(`${directory}/${program}`, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** policy-rc.d is how Debian's package scripts are told not to start services; 101: forbidden. */
+function withoutStartingServices(work: () => void): void {
+  const policy = "/usr/sbin/policy-rc.d";
+  if (existsSync(policy)) return work();
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    work();
+  } finally {
+    rmSync(policy);
+  }
+}
+
+function apt(args: string[]): boolean {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  return spawnSync("apt-get", ["-qq", "-o", "Dpkg::Use-Pty=0", ...args], { stdio: ["ignore", 2, 2], env }).status === 0;
+}
