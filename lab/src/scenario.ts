@@ -44,27 +44,34 @@ export interface Scenario {
 /** A step that takes longer than this will never end: a commit takes a second, a lost answer a few. */
 const stepSecondsMax = 60;
 
-/** Plays the steps one after the other, waits until the queue is empty, and judges. */
+/**
+ * Plays the steps one after the other, waits until the queue is empty, and judges.
+ * @returns undefined when the signal ended it before there was anything to judge
+ */
 export async function playScenario(
   scenario: Scenario,
   play: Play,
   onStep: (step: Step, number: number) => void,
-): Promise<Finding[]> {
+  signal: AbortSignal,
+): Promise<Finding[] | undefined> {
   for (const [index, step] of scenario.steps.entries()) {
     onStep(step, index + 1);
     await step.play(play);
-    if (!(await becomesTrue(() => step.until(play)))) {
+    const isTrue = await becomesTrue(() => step.until(play), signal);
+    if (signal.aborted) return undefined;
+    if (!isTrue) {
       return [{ belief: `"${step.says}" had its effect within ${stepSecondsMax} s`, holds: false }];
     }
   }
   // The effect is seen before the save and the delete that follow it.
-  await becomesTrue(async () => (await play.queued()) === 0);
+  await becomesTrue(async () => (await play.queued()) === 0, signal);
+  if (signal.aborted) return undefined;
   return scenario.judge(play);
 }
 
-async function becomesTrue(fact: () => Promise<boolean>): Promise<boolean> {
+async function becomesTrue(fact: () => Promise<boolean>, signal: AbortSignal): Promise<boolean> {
   const giveUpAtMs = performance.now() + stepSecondsMax * 1000;
-  while (performance.now() < giveUpAtMs) {
+  while (performance.now() < giveUpAtMs && !signal.aborted) {
     if (await fact()) return true;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

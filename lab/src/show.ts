@@ -63,7 +63,7 @@ export function showForMachines(out: NodeJS.WritableStream): Show {
     void out.write(`${JSON.stringify({ what, at: new Date().toISOString(), ...fields })}\n`);
   return {
     heading: () => undefined,
-    plain: () => undefined,
+    plain: (text) => write("said", { text }),
     part: (name, where) => write("part.started", { part: name, where }),
     step: (number, says) => write("step.begun", { number, says }),
     line: (router, tag, text) => write("line.logged", { part: router, tag, text }),

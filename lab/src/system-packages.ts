@@ -1,5 +1,6 @@
 /**
- * The system's programs that lab, tests and benches run for real: beanstalkd, HAProxy, rsyslogd, logger.
+ * The system's programs that lab, tests and benches run for real: beanstalkd, HAProxy, rsyslogd, logger; openssl for the
+ * certificates of tests.
  *
  * Where we may (root, apt), what is missing is installed; else one message says exactly what to type. The packages'
  * services are not started: the lab starts its own, on loopback, and nothing else on the machine should change.
@@ -9,7 +10,7 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
 
 /** Program → the Debian package that has it. */
-const packages = { beanstalkd: "beanstalkd", haproxy: "haproxy", rsyslogd: "rsyslog", logger: "bsdutils" } as const;
+const packages = { beanstalkd: "beanstalkd", haproxy: "haproxy", rsyslogd: "rsyslog", logger: "bsdutils", openssl: "openssl" } as const;
 
 /** Debian keeps daemons here, and a plain user's PATH does not. */
 const daemonDirectories = ["/usr/local/sbin", "/usr/sbin", "/sbin"];

@@ -36,12 +36,12 @@ function bindable(host: string, port: number): Promise<boolean> {
   });
 }
 
-/**
- * Three numbers "127.0.N" such that nobody listens on 127.0.N.10:10514: room for a network of our own.
- * @throws when all of them are taken
- */
-export async function freeSubnet(): Promise<string> {
-  const candidates = Array.from({ length: 240 }, (_, index) => 10 + index).sort(() => Math.random() - 0.5);
-  for (const n of candidates) if (await bindable(`127.0.${n}.10`, 10_514)) return `127.0.${n}`;
-  throw new Error("no free 127.0.N.0/24 for a network: 240 of them run already");
+/** The port that people expect at `host`, or a free one when somebody has it, perhaps on every address at once. */
+export async function portNear(host: string, expected: number): Promise<number> {
+  return (await bindable(host, expected)) ? expected : freePort(host);
+}
+
+/** "127.0.N" for a network of our own. Another network may have chosen the same: portNear keeps them apart. */
+export function chooseSubnet(): string {
+  return `127.0.${10 + below(240)}`;
 }
