@@ -66,7 +66,7 @@ function judge({ expect: wanted }: Case, chunks: readonly Buffer[]): void {
       expect(header).toEqual({ kind: "refused", fault: faults[wanted.reason ?? ""] });
       return;
     default:
-      // timeout, closed-by-peer: what came so far is no answer; the socket's own limits end it (test/tcp.test.ts).
+      // timeout, closed-by-peer: what came so far is no answer; the socket's own limits end it (test/connections.test.ts).
       expect(header.kind).toBe("more");
       return;
   }

@@ -62,9 +62,11 @@ export async function openReceiver(
 
   // allowHalfOpen: a lame duck says that it will not answer (it never does) and still reads what is on its way.
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
-    const peer = parseAddress(socket.remoteAddress ?? "");
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) return leave(socket);
+    const peer = parseAddress(remoteAddress);
     if (peer === undefined || !options.trustedProxies.some((prefix) => contains(prefix, peer))) {
-      return refuse(socket, socket.remoteAddress ?? "unknown", "untrusted-peer", "not in LOGWARDEN_TRUSTED_PROXIES");
+      return refuse(socket, remoteAddress, "untrusted-peer", "not in LOGWARDEN_TRUSTED_PROXIES");
     }
     if (connections.size >= options.connectionsMax) {
       return refuse(socket, peer.text, "too-many-connections", `${options.connectionsMax} are open`);
@@ -120,7 +122,8 @@ export async function openReceiver(
     }
     if (header.kind === "proxied") {
       connection.device = options.devices.get(header.ends.source);
-      if (connection.device === undefined) {
+      // With `send-proxy check` (v1) HAProxy's health check names itself as the sender: LOCAL in all but name.
+      if (connection.device === undefined && header.ends.source !== connection.peer) {
         return refuse(
           connection.socket,
           connection.peer,
@@ -141,7 +144,7 @@ export async function openReceiver(
     const { device } = connection;
     return new Framer(options.frameBytesMax, {
       frame: (text, from, to) => {
-        // The balancer speaks for itself (LOCAL): there is no device whose line this could be.
+        // The balancer speaks for itself: there is no device whose line this could be.
         if (device === undefined) log.say("line.refused", { device: "", reason: "no-device", detail: connection.peer });
         else options.onLine(device, text, from, to);
       },
@@ -151,6 +154,13 @@ export async function openReceiver(
 
   function readLines(connection: Connection, chunk: Buffer): void {
     if (connection.framer?.push(chunk.toString("latin1")) === false) connection.socket.destroy();
+  }
+
+  /** Reset before we came to accept it, as health checks are: nobody is there any more, and nobody was refused. */
+  function leave(socket: Socket): void {
+    options.log.say("connection.closed", { peer: "unknown", device: "", reason: "reset" });
+    socket.on("error", () => undefined);
+    socket.destroy();
   }
 
   function refuse(socket: Socket, peer: string, reason: string, detail: string): void {
