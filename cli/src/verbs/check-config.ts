@@ -1,0 +1,102 @@
+/** `logwarden check-config`: what a logwarden.yaml means, or everything that is wrong with it. */
+
+import { createRecognizer, shippedRules } from "@logwarden/parser/recognize";
+import { ConfigurationError, readPart } from "@logwarden/shared/environment";
+import { type DeviceApi, type Inventory, readInventory } from "@logwarden/shared/inventory";
+import { parseAddress } from "@logwarden/shared/ip";
+import { deviceTube } from "@logwarden/shared/tubes";
+import { columns, type Output } from "../output.ts";
+import { readArguments, type Verb } from "../verb.ts";
+
+/** The services' own default. */
+const configDefault = "/etc/logwarden/logwarden.yaml";
+
+/** One of each kind that no configuration can ban: asked of the list itself, so that this page cannot disagree with it. */
+const neverBanned = ["0.0.0.0", "127.0.0.1", "169.254.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1"];
+
+export const checkConfig: Verb = {
+  name: "check-config",
+  about: "reads the inventory: devices, what is never banned, rules; or all complaints",
+  help: `logwarden check-config [--config FILE] [--json]
+
+Reads the inventory as the services do and prints what it means: the devices, what is never banned, which rules are on.
+A configuration that cannot be used is answered with every complaint, and exit code 2.
+
+  --config FILE  the inventory; LOGWARDEN_CONFIG, or ${configDefault}, unless given
+  --json         one object: {"config", "usable", "complaints"} or with everything that is printed
+`,
+  run: async (args, { output, environment }) => {
+    const { values } = readArguments(args, { config: { type: "string" }, json: { type: "boolean" } }, 0);
+    const config = values.config ?? (environment["LOGWARDEN_CONFIG"] || configDefault);
+    try {
+      const inventory = readInventory(config);
+      readPart(`${config}: rules`, () => createRecognizer(shippedRules, inventory.rulesDisabled));
+      const facts = factsOf(config, inventory);
+      if (values.json) await output.json(facts);
+      else await print(output, facts);
+      return 0;
+    } catch (error) {
+      if (values.json && error instanceof ConfigurationError) {
+        await output.json({ config, usable: false, complaints: error.complaints });
+      }
+      throw error;
+    }
+  },
+};
+
+function factsOf(config: string, inventory: Inventory) {
+  const { group, devices, rulesDisabled, neverBan } = inventory;
+  return {
+    config,
+    usable: true,
+    group,
+    devices: devices.map(({ key, address, api, tags, protect }) => ({
+      ...{ name: key, address: address.text, tube: deviceTube(key) },
+      api: api === undefined ? null : { url: api.url, keyFile: api.keyFile, trust: trustOf(api) },
+      ...{ tags, protect },
+    })),
+    neverBanned: [
+      ...neverBanned.map((text) => ({ address: text, why: reasonFor(neverBan, text) })),
+      ...devices.map(({ address }) => ({ address: address.text, why: neverBan.reasonFor(address) ?? null })),
+      ...inventory.allow.map(({ address, text }) => ({ address: text, why: neverBan.reasonFor(address) ?? null })),
+    ],
+    rules: shippedRules.map(({ name, programs, type }) => ({
+      ...{ name, on: !rulesDisabled.includes(name), programs, type },
+    })),
+  };
+}
+
+function reasonFor(neverBan: Inventory["neverBan"], text: string): string | null {
+  const address = parseAddress(text);
+  return address === undefined ? null : (neverBan.reasonFor(address) ?? null);
+}
+
+function trustOf({ trust }: DeviceApi): string {
+  if ("fingerprint" in trust) return "certificate pinned";
+  return "caFile" in trust ? `certificate by ${trust.caFile}` : "certificate NOT verified";
+}
+
+async function print(output: Output, facts: ReturnType<typeof factsOf>): Promise<void> {
+  const list = async (title: string, rows: (string | number)[][]): Promise<void> => {
+    await output.line();
+    await output.line(title);
+    for (const line of columns(rows)) await output.line(line);
+  };
+  const words = (name: string, values: readonly string[]): string => `${name} ${values.join(" ") || "-"}`;
+  await output.line(`${facts.config} can be used.`);
+  await list(
+    `Devices (attackers go into the group ${facts.group})`,
+    facts.devices.map(({ name, address, api, tags, protect }) => [
+      ...[name, address, api === null ? "only sends logs" : `${api.url}, ${api.trust}`],
+      ...[words("protect", protect), words("tags", tags)],
+    ]),
+  );
+  await list(
+    "Never banned",
+    facts.neverBanned.map(({ address, why }) => [address, why ?? ""]),
+  );
+  await list(
+    "Rules",
+    facts.rules.map(({ name, on, programs, type }) => [on ? "on" : "off", name, type, programs.join(" ")]),
+  );
+}

@@ -1,0 +1,101 @@
+// What an inventory means, or everything that is wrong with it.
+
+import { describe, expect, test } from "@jest/globals";
+import { directory, file, logwarden } from "./command.ts";
+
+const fingerprint = `sha256:${"0f".repeat(32)}`;
+const good = `
+devices:
+  edge-1:
+    address: 10.10.10.201
+    api: { url: https://10.10.10.201, keyFile: /run/secrets/edge-1, fingerprint: "${fingerprint}" }
+    tags: [edge]
+    protect: [eth0]
+  lab: { address: 10.10.10.202, api: { url: https://10.10.10.202, keyFile: /k, verify: off } }
+  web-1: { address: "2001:DB8::80" }
+rules: { disabled: [netplugd-state-down] }
+allow: [192.0.2.0/24]
+`;
+
+test("a good one is printed: devices, what is never banned, rules on and off", async () => {
+  const config = file("logwarden.yaml", good);
+  const { code, stdout, stderr } = await logwarden(["check-config", "--config", config]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const words = stdout.split("\n").map((line) => line.trim().replaceAll(/ +/g, " "));
+  expect(words).toEqual(
+    expect.arrayContaining([
+      `${config} can be used.`,
+      "edge-1 10.10.10.201 https://10.10.10.201, certificate pinned protect eth0 tags edge",
+      "lab 10.10.10.202 https://10.10.10.202, certificate NOT verified protect - tags -",
+      "web-1 2001:db8::80 only sends logs protect - tags -",
+      "127.0.0.1 loopback (RFC 1122 §3.2.1.3)",
+      "10.10.10.201 address of edge-1",
+      "192.0.2.0/24 allow 192.0.2.0/24",
+      "on sshd-failed-password password_failed sshd sshd-session",
+      "off netplugd-state-down interface_down netplugd",
+    ]),
+  );
+});
+
+test("--json says the same, for programs", async () => {
+  const config = file("logwarden.yaml", good);
+  const facts = JSON.parse((await logwarden(["check-config", "--config", config, "--json"])).stdout) as object;
+  expect(facts).toMatchObject({
+    ...{ config, usable: true, group: "BAD_GUYS" },
+    devices: [
+      { name: "edge-1", tube: "logwarden.device.edge-1", api: { keyFile: "/run/secrets/edge-1" }, protect: ["eth0"] },
+      { name: "lab" },
+      { name: "web-1", address: "2001:db8::80", api: null },
+    ],
+    neverBanned: expect.arrayContaining([{ address: "192.0.2.0/24", why: "allow 192.0.2.0/24" }]),
+    rules: expect.arrayContaining([expect.objectContaining({ name: "netplugd-state-down", on: false })]),
+  });
+});
+
+test("every kind of address that nobody may ban is shown with its reason", async () => {
+  const { stdout } = await logwarden(["check-config", "--config", file("logwarden.yaml", good), "--json"]);
+  const { neverBanned } = JSON.parse(stdout) as { neverBanned: { address: string; why: string | null }[] };
+  expect(neverBanned.filter(({ why }) => why === null)).toEqual([]);
+});
+
+describe("one that cannot be used exits 2", () => {
+  const bad = "devices: { edge-1: { address: 10.0.0, protec: [eth0] } }\nalow: []\n";
+  const complaints = ["devices.edge-1.address", '"protec"', '"alow"', "allow: must be written out"];
+
+  test("with every complaint", async () => {
+    const { code, stdout, stderr } = await logwarden(["check-config", "--config", file("logwarden.yaml", bad)]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    for (const words of complaints) expect(stderr).toContain(words);
+  });
+
+  test("with every complaint as JSON", async () => {
+    const { code, stdout } = await logwarden(["check-config", "--json", "--config", file("logwarden.yaml", bad)]);
+    const answer = JSON.parse(stdout) as { usable: boolean; complaints: string[] };
+    expect({ code, usable: answer.usable }).toEqual({ code: 2, usable: false });
+    expect(answer.complaints).toHaveLength(complaints.length);
+    for (const words of complaints) expect(answer.complaints.join("\n")).toContain(words);
+  });
+
+  test("when it switches off a rule that does not exist", async () => {
+    const config = file("logwarden.yaml", good.replace("netplugd-state-down", "netplugd-state-dwn"));
+    const { code, stderr } = await logwarden(["check-config", "--config", config]);
+    expect({ code, stderr }).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("no such rule: netplugd-state-dwn"),
+    });
+  });
+
+  test("when it is no YAML, or not there", async () => {
+    const broken = file("logwarden.yaml", "devices: [\n");
+    expect(await logwarden(["check-config", "--config", broken])).toMatchObject({ code: 2, stdout: "" });
+    const { code, stderr } = await logwarden(["check-config", "--config", `${directory()}/none.yaml`]);
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("cannot be read") });
+  });
+});
+
+test("without --config it reads the file that the services read", async () => {
+  const env = { LOGWARDEN_CONFIG: file("logwarden.yaml", good) };
+  expect(await logwarden(["check-config"], { env })).toMatchObject({ code: 0 });
+  const { stderr } = await logwarden(["check-config"], { env: { LOGWARDEN_CONFIG: "" } });
+  expect(stderr).toContain("/etc/logwarden/logwarden.yaml");
+});
