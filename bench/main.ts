@@ -1,0 +1,118 @@
+/**
+ * `npm run bench`: asks the questions of this folder on this machine and prints the answers.
+ *
+ * Progress on stderr, answers on stdout; with --write they become RESULTS.md. Whatever was started is ended, also after
+ * a failure or Ctrl-C (a second Ctrl-C does not wait).
+ */
+
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { ensureSystemPackages } from "@logwarden/lab/system-packages";
+import { aim, measureLatency } from "./latency.ts";
+import { readMachine } from "./machine.ts";
+import { asMarkdown, asText, describe, type Report } from "./report.ts";
+import { measureThroughput, tasksMax } from "./throughput.ts";
+
+const usage = `npm run bench -- [latency|throughput] [OPTIONS]
+
+  latency      How long from the line's last byte sent to the router's /configure request received?
+  throughput   How many tasks a second does one responder take from the queue to the router?
+               Without a name: both.
+
+  --n N            lines of a latency round (300), or tasks of a throughput row (20000)
+  --rounds N       rounds of each measure; shown are their median, minimum and maximum (3)
+  --quiet-lines N  latency: lines in a round that come after 16 s of quiet (3)
+  --rsyslog        latency: a row with logger and rsyslogd in front
+  --json           everything that was measured, as JSON
+  --write          rewrites bench/RESULTS.md; measures both
+  --help           this text
+`;
+
+const names = ["latency", "throughput"] as const;
+type Name = (typeof names)[number];
+
+interface Wanted {
+  benches: readonly Name[];
+  n: number | undefined;
+  rounds: number;
+  quietLines: number;
+  rsyslog: boolean;
+  json: boolean;
+  write: boolean;
+}
+
+/** @returns undefined when only the usage is asked for. @throws an Error that says what was expected */
+function readArguments(args: readonly string[]): Wanted | undefined {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean", default: false } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { n: text, rounds: text, "quiet-lines": text, rsyslog: flag, json: flag, write: flag, help: flag },
+  });
+  if (values.help) return undefined;
+  const [first, ...others] = positionals;
+  const name = names.find((one) => one === first);
+  if (others.length > 0 || (first !== undefined && name === undefined)) {
+    throw new Error(`expected latency or throughput, got ${JSON.stringify(positionals.join(" "))}`);
+  }
+  if (values.write && name !== undefined) throw new Error("expected --write without a name: it rewrites every answer");
+  if (values.n !== undefined && name === undefined) throw new Error("expected --n with latency or throughput");
+  return {
+    benches: name === undefined ? names : [name],
+    n: values.n === undefined ? undefined : whole("--n", values.n, 1, tasksMax),
+    rounds: whole("--rounds", values.rounds ?? "3", 1, 1000),
+    quietLines: whole("--quiet-lines", values["quiet-lines"] ?? "3", 0, 1000),
+    ...{ rsyslog: values.rsyslog, json: values.json, write: values.write },
+  };
+}
+
+function whole(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new Error(`expected a whole number from ${min} to ${max} as ${name}, got ${JSON.stringify(text)}`);
+}
+
+async function run(wanted: Wanted, signal: AbortSignal): Promise<void> {
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  ensureSystemPackages(say);
+  const machine = readMachine(process.argv.slice(2));
+  const { n, rounds, quietLines, rsyslog } = wanted;
+  const measure: Record<Name, () => Promise<Report>> = {
+    latency: () => measureLatency({ lines: n ?? 300, rounds, quietLines, rsyslog, say, signal }),
+    throughput: () => measureThroughput({ tasks: n ?? 20_000, rounds, say, signal }),
+  };
+  const reports: Report[] = [];
+  for (const name of wanted.benches) reports.push(await measure[name]());
+  if (wanted.json) process.stdout.write(`${JSON.stringify({ machine, reports }, undefined, 2)}\n`);
+  else process.stdout.write(`\n${[...reports.map(asText), `${describe(machine).join("\n")}\n`].join("\n")}`);
+  if (!wanted.write) return;
+  writeFileSync(new URL("RESULTS.md", import.meta.url), asMarkdown(reports, machine, aim));
+  say("bench/RESULTS.md is written");
+}
+
+/** Kept connections of fetch end by themselves after four seconds. */
+const leftoverMs = 6000;
+
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    if (interrupted.signal.aborted) process.exit(130);
+    process.stderr.write("ending what was started ...\n");
+    interrupted.abort(new Error(`ended by ${signal}`));
+  });
+}
+try {
+  const wanted = readArguments(process.argv.slice(2));
+  if (wanted === undefined) process.stdout.write(usage);
+  else await run(wanted, interrupted.signal);
+} catch (error) {
+  const told = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${told}\n`);
+  process.exitCode = interrupted.signal.aborted ? 130 : 1;
+}
+// By now nothing should be left. What is left dies with us (lab/src/parts/program.ts), and must not pass unseen.
+setTimeout(() => {
+  process.stderr.write(`not ended in order: ${process.getActiveResourcesInfo().join(", ")}\n`);
+  process.exit(process.exitCode === undefined || process.exitCode === 0 ? 1 : process.exitCode);
+}, leftoverMs).unref();
