@@ -33,7 +33,7 @@ export interface LatencyOptions {
 }
 
 /** What a person should not notice, and what leaves a router's own commit (0.13 s and more) the only delay that counts. */
-export const aimMs = 5;
+const aimMs = 5;
 export const aim = `p99 under ${aimMs} ms from a line's last byte to the router's API, when the flow is idle`;
 
 /** For each service to have compiled its hot code once; a parser in life has seen thousands of lines. */

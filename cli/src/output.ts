@@ -45,7 +45,7 @@ export function openOutput(stdout: Writable, stderr: Writable, onReaderGone: () 
 const hidden = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 /** A text that shows every character it holds. */
-export function printable(text: string): string {
+function printable(text: string): string {
   return text.replace(hidden, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }
 

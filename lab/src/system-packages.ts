@@ -10,7 +10,13 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
 
 /** Program → the Debian package that has it. */
-const packages = { beanstalkd: "beanstalkd", haproxy: "haproxy", rsyslogd: "rsyslog", logger: "bsdutils", openssl: "openssl" } as const;
+const packages = {
+  beanstalkd: "beanstalkd",
+  haproxy: "haproxy",
+  rsyslogd: "rsyslog",
+  logger: "bsdutils",
+  openssl: "openssl",
+} as const;
 
 /** Debian keeps daemons here, and a plain user's PATH does not. */
 const daemonDirectories = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
