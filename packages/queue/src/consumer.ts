@@ -41,8 +41,12 @@ interface Waiter {
   reject: (error: unknown) => void;
 }
 
-/** Reserves pipelined by a drain at one node: the first few tell whether it is worth more. */
-const probeMin = 8;
+/**
+ * Reserves pipelined by a drain at one node. A tube that holds nothing more is the usual case when the flow is idle, and
+ * each needless reserve delays the job that was found: one asks, and only its answer brings more.
+ */
+const probeMin = 1;
+const probeGrowth = 8;
 const probeMax = 64;
 /** Without an answer for so long, a drain returns what it has; the laggard's jobs go to the buffer. */
 const drainPatienceMs = 250;
@@ -143,7 +147,7 @@ export class Consumer {
       if (!over) patience.refresh();
     };
     const drainOne = async (reserver: Reserver): Promise<boolean> => {
-      for (let size = probeMin; budget.left > 0 && !over; size = Math.min(probeMax, size * 2)) {
+      for (let size = probeMin; budget.left > 0 && !over; size = Math.min(probeMax, size * probeGrowth)) {
         const count = Math.min(size, Math.ceil(budget.left / reservers.length), this.#connection.windowMax ?? probeMax);
         budget.left -= count;
         const { got, dry } = await reserver.probe(count, take, onAnswer);

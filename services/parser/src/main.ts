@@ -75,10 +75,12 @@ function pipeline(inventory: Inventory, recognizer: Recognizer, submitter: Submi
     if (recognition.kind === "unrecognized") return log.say("line.unrecognized", { device: device.key });
     const { event, mended } = recognition;
     const { rule, type, count } = event;
+    const decision = decide(event, device, inventory, new Date().toISOString(), randomUUID());
+    // On its way first, written about second: the log is written synchronously.
+    if (decision.kind === "task") submitter.submit(deviceTube(device.key), decision.task);
     if (mended !== undefined) log.say("line.mended", { device: device.key, reason: mended });
     log.say("event.recognized", { device: device.key, rule, type, count });
-    const decision = decide(event, device, inventory, new Date().toISOString(), randomUUID());
-    if (decision.kind === "task") return submitter.submit(deviceTube(device.key), decision.task);
+    if (decision.kind === "task") return;
     log.say("event.refused", { device: device.key, rule, reason: decision.reason, detail: decision.detail });
   };
 }
