@@ -1,6 +1,6 @@
 // Tests run the very modules that ship: ES modules, types stripped by Node itself (scripts/strip-types.mjs).
 // Run through `npm test`, which passes --experimental-vm-modules and provides the system's programs.
-const compose = process.env.LOGWARDEN_TEST_COMPOSE === "yes";
+const compose = process.env.TEST_COMPOSE === "yes";
 
 export default {
   testEnvironment: "node",

@@ -49,7 +49,7 @@ const jest = spawn(
     stdio: ["ignore", "ignore", "inherit"],
     env: {
       ...process.env,
-      LOGWARDEN_TEST_COMPOSE: compose ? "yes" : "",
+      TEST_COMPOSE: compose ? "yes" : "",
       // testcontainers' reaper is an image of its own that would have to be pulled; the tests end what they start.
       TESTCONTAINERS_RYUK_DISABLED: "true",
     },

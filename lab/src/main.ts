@@ -7,7 +7,7 @@
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { attackAndLinkLoss } from "../scenarios/attack-and-link-loss.ts";
-import { type Network, type RealRouter, startNetwork } from "./network.ts";
+import { type Network, type NetworkOptions, type RealRouter, startNetwork } from "./network.ts";
 import { meetRealRouter, rememberGroup } from "./real-router.ts";
 import { openPlay, playScenario } from "./scenario.ts";
 import { type Show, showForMachines, showForPeople } from "./show.ts";
@@ -76,7 +76,7 @@ async function run(show: Show, ending: AbortSignal): Promise<number> {
   const group = realRouter === undefined ? undefined : await rememberGroup(realRouter);
 
   show.heading("The network");
-  const network = await startNetwork({
+  const network = await startNetworkOr(() => group?.restore(), {
     commitScale: 1,
     ...(realRouter === undefined ? {} : { realRouter }),
     ...(options.syslog === undefined ? {} : { syslogListen: options.syslog }),
@@ -102,6 +102,16 @@ async function run(show: Show, ending: AbortSignal): Promise<number> {
     await network.close();
     if (group !== undefined) show.plain(await group.restore());
     show.plain("Ended.");
+  }
+}
+
+/** A network that does not start leaves nothing behind: what was done before it is undone. */
+async function startNetworkOr(undo: () => Promise<unknown> | undefined, options: NetworkOptions): Promise<Network> {
+  try {
+    return await startNetwork(options);
+  } catch (error) {
+    await undo();
+    throw error;
   }
 }
 

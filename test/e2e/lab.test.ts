@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { ownHost } from "@logwarden/lab/parts/loopback";
 import { Program } from "@logwarden/lab/parts/program";
+import { programPath } from "@logwarden/lab/system-packages";
 import { addressOp, createClient } from "@logwarden/vyos";
 import { startRouter } from "@logwarden/vyos-sim";
 
@@ -13,12 +14,17 @@ afterEach(async () => {
   for (const program of started.splice(0)) await program.kill();
 });
 
-async function lab(...args: string[]): Promise<{ program: Program; lines: string[] }> {
+function lab(...args: string[]): Promise<{ program: Program; lines: string[] }> {
+  return labWith({}, ...args);
+}
+
+async function labWith(env: Record<string, string>, ...args: string[]): Promise<{ program: Program; lines: string[] }> {
   const lines: string[] = [];
   const program = await Program.start({
     name: "lab",
     command: process.execPath,
     args: ["lab/src/main.ts", ...args],
+    env,
     onLine: (line) => lines.push(line),
   });
   started.push(program);
@@ -150,6 +156,19 @@ test("a real router in the place of edge-1 is used through its API alone, and pu
     expect(lines.join("\n")).not.toContain("a-key-of-its-own");
   } finally {
     await router.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("a part that cannot start ends the lab with its last words, exit code 2, and nothing left running", async () => {
+  const directory = mkdtempSync(`${tmpdir()}/logwarden-e2e-`);
+  writeFileSync(`${directory}/haproxy`, "#!/bin/sh\necho no licence today\nexit 1\n", { mode: 0o755 });
+  try {
+    const { program, lines } = await labWith({ PATH: `${directory}:${programPath()}` }, "--once", "--json");
+    expect(await program.ended).toEqual({ code: 2, signal: null });
+    expect(lines.join("\n")).toContain("no licence today");
+    expect(partsOf(lines)).toEqual([]);
+  } finally {
     rmSync(directory, { recursive: true });
   }
 });

@@ -24,7 +24,7 @@ export interface ProgramOptions {
   name: string;
   command: string;
   args: readonly string[];
-  /** Added to our own environment. */
+  /** Added to our own environment, of which LOGWARDEN_… variables are left out. */
   env?: Record<string, string>;
   cwd?: string;
   /** Receives each line of stdout and stderr. */
@@ -70,7 +70,7 @@ export class Program {
       // A process group of its own: Ctrl-C in the terminal reaches the lab alone, which ends the parts in order.
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, PATH: programPath(), ...options.env },
+      env: { ...ownEnvironment(), PATH: programPath(), ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
     const program = new Program(child, options);
@@ -136,6 +136,11 @@ export class Program {
     this.signal("SIGKILL");
     await this.ended;
   }
+}
+
+/** Our own environment without what is set for a Logwarden of this machine: a part is told everything, and nothing else. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LOGWARDEN_")));
 }
 
 function accepts(host: string, port: number): Promise<boolean> {

@@ -18,7 +18,8 @@ function allOnce(tasks: readonly TaskSeen[], count: number): boolean {
   if (tasks.length < count) return false;
   const ids = new Map<unknown, unknown>();
   for (const { id, from } of tasks) {
-    if (ids.get(from) !== undefined && ids.get(from) !== id) throw new Error(`${JSON.stringify(from)} came under two ids`);
+    if (ids.get(from) !== undefined && ids.get(from) !== id)
+      throw new Error(`${JSON.stringify(from)} came under two ids`);
     ids.set(from, id);
   }
   if (new Set(ids.values()).size !== ids.size) throw new Error("two tasks share one id");
