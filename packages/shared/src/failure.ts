@@ -58,6 +58,11 @@ const catalogue = {
   "device-api-off": { number: 16, waiting: "device", advice: "Enable the HTTP API (1.5: also `api rest`) for us." },
   "change-unknown": { number: 17, waiting: "later", advice: "The answer was lost; the router is read before a retry." },
   "change-not-verified": { number: 18, waiting: "later", advice: "The router said yes, but does not show the change." },
+  "device-key-unreadable": {
+    number: 20,
+    waiting: "device",
+    advice: "The key's file is missing, empty or not ours to read.",
+  },
   "save-failed": { number: 19, waiting: "later", advice: "Applied but not saved: a reboot would undo it. Disk full?" },
 } as const satisfies Record<string, { number: number; waiting: "never" | "later" | "device"; advice: string }>;
 

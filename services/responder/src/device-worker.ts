@@ -10,22 +10,22 @@
  */
 
 import { type Consumer, QueueError } from "@logwarden/queue";
-import { adviceFor, type Failure } from "@logwarden/shared/failure";
+import { adviceFor, Failure } from "@logwarden/shared/failure";
 import type { Device } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
 import type { NeverBan } from "@logwarden/shared/never-ban";
 import { groupPath, type VyosClient } from "@logwarden/vyos";
-import { apply, type ApplyObserver } from "./apply/apply.ts";
+import { apply, type ApplyObserver, type ChangeResult, failAll } from "./apply/apply.ts";
 import { failureOf } from "./apply/failure-of.ts";
 import { nextJob } from "./next-job.ts";
-import { plan } from "./plan/plan.ts";
+import { plan, type PlannedRequest } from "./plan/plan.ts";
 import { keepReserved, read, type Reserved } from "./reserve.ts";
 import { type Outcome, settle } from "./settle.ts";
 
 export interface DeviceWorkerOptions {
   device: Device;
   consumer: Consumer;
-  /** A new client, with the key as its file holds it now. @throws when the key cannot be read */
+  /** A new client, with the key as its file holds it now. @throws Failure device-key-unreadable */
   connect: () => VyosClient;
   group: string;
   neverBan: NeverBan;
@@ -100,11 +100,7 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
     if (requests.length > 0) {
       const ops = requests.reduce((sum, { changes }) => sum + changes.length, 0);
       log.say("plan.made", { device: device.key, tasks: wanted.length, ops, requests: requests.length });
-      client ??= options.connect();
-      for (const result of await apply(client, {
-        ...{ group: options.group, patienceMs: options.configureTimeoutMs },
-        ...{ requests, lookFirst, observer },
-      })) {
+      for (const result of await applyWithKey(requests)) {
         if (result.kind === "failed") sayFailed(result.failure);
         for (const item of result.change.askedBy) {
           outcomes.set(item, result.kind === "done" ? result : { kind: "failed", failure: result.failure });
@@ -116,6 +112,20 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
       if (outcome === undefined) throw new Error(`task ${item.taskId} came out of a plan without an outcome`);
       return { reserved: item, outcome };
     });
+  }
+
+  async function applyWithKey(requests: PlannedRequest<Reserved>[]): Promise<ChangeResult<Reserved>[]> {
+    try {
+      client ??= options.connect();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return failAll(
+        requests.flatMap(({ changes }) => changes),
+        error,
+      );
+    }
+    const { group, configureTimeoutMs: patienceMs } = options;
+    return apply(client, { group, patienceMs, requests, lookFirst, observer });
   }
 
   function sayFailed({ code, detail }: Failure): void {
@@ -137,16 +147,28 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
       // Whoever takes over must not wait for a pause that nobody ends.
       if (signal.aborted) return pause(0);
       client?.close();
-      client = options.connect();
-      const answer = await client.returnValues(groupPath(4, options.group));
-      if (answer.kind === "done") {
+      client = undefined;
+      const failing = await probe();
+      if (failing === undefined) {
         await pause(0);
         const durationMs = Math.round(performance.now() - heldAtMs);
         return log.say("device.resumed", { device: device.key, durationMs });
       }
-      current = failureOf(answer);
+      current = failing;
       await pause(holdSeconds);
     }
+  }
+
+  /** Reads the router with the key as it is now. @returns why it does not answer; undefined when it does */
+  async function probe(): Promise<Failure | undefined> {
+    try {
+      client = options.connect();
+    } catch (error) {
+      if (error instanceof Failure) return error;
+      throw error;
+    }
+    const answer = await client.returnValues(groupPath(4, options.group));
+    return answer.kind === "done" ? undefined : failureOf(answer);
   }
 
   /** A node that is away cannot pause: its tasks come back with it and find out about the device themselves. */

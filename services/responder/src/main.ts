@@ -7,6 +7,7 @@
 
 import { readFileSync } from "node:fs";
 import { Consumer, parseNodeAddress, Producer } from "@logwarden/queue";
+import { Failure } from "@logwarden/shared/failure";
 import { readPart } from "@logwarden/shared/environment";
 import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
 import { runService } from "@logwarden/shared/process";
@@ -79,10 +80,19 @@ await runService({
   },
 });
 
-/** @throws when the key or the certificate cannot be read, or the fingerprint is none */
+/** @throws Failure device-key-unreadable: files are read anew each time, and may be missing while somebody rotates a key */
 function connectTo({ url, keyFile, trust }: DeviceApi, configureMs: number): VyosClient {
-  const key = readFileSync(keyFile, "utf8").trim();
-  if (key === "") throw new Error(`${keyFile} is empty`);
-  const trusted: Trust = "caFile" in trust ? { ca: readFileSync(trust.caFile, "utf8") } : trust;
+  const key = readSecret(keyFile).trim();
+  if (key === "") throw new Failure("device-key-unreadable", `${keyFile} is empty`);
+  const trusted: Trust = "caFile" in trust ? { ca: readSecret(trust.caFile) } : trust;
   return createClient({ url, key, trust: trusted, timeouts: { configureMs } });
+}
+
+function readSecret(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Failure("device-key-unreadable", `${path}: ${reason}`, { cause });
+  }
 }

@@ -1,6 +1,6 @@
 // Routers that are not there, or not who they should be: their tasks wait, and nobody else's do.
 
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { startRouter } from "@logwarden/vyos-sim";
 import { ban, type Rig, requestsOf, startRig, tube, until } from "./rig.ts";
@@ -50,6 +50,17 @@ describe("nothing is lost and nothing is buried while", () => {
     const responder = await rig.startResponder();
     expect(await responder.said("device.held")).toMatchObject({ reason: "device-refused-key" });
     expect(JSON.stringify(responder.log)).not.toContain("wrong");
+    writeFileSync(rig.keyFile(0), "key-of-edge-1\n");
+    await rig.empty(tube(1));
+    expect(saved(0)).toEqual(["10.0.0.1"]);
+  });
+
+  test("the key's file is gone, as for a moment when a key is rotated", async () => {
+    rig = await startRig();
+    const responder = await rig.startResponder();
+    rmSync(rig.keyFile(0));
+    await rig.put(tube(1), ban("10.0.0.1"));
+    expect(await responder.said("device.held")).toMatchObject({ reason: "device-key-unreadable" });
     writeFileSync(rig.keyFile(0), "key-of-edge-1\n");
     await rig.empty(tube(1));
     expect(saved(0)).toEqual(["10.0.0.1"]);

@@ -1,8 +1,9 @@
 /**
  * Line → the head of a syslog message: facility, program, and where its text begins.
  *
- * Reads RFC 3164 (`<38>Nov 21 04:44:40 gw1 sshd[2319]: text`) and RFC 5424 (`<38>1 2026-… gw1 sshd 2319 - - text`), by
- * position and without regular expressions. The host name and the time are the sender's claim: skipped, never used.
+ * Reads RFC 3164 (`<38>Nov 21 04:44:40 gw1 sshd[2319]: text`), the same with a time of RFC 3339 (rsyslog's ForwardFormat, and
+ * the log files of newer Debians), and RFC 5424 (`<38>1 2026-… gw1 sshd 2319 - - text`), by position and without regular
+ * expressions. The host name and the time are the sender's claim: skipped, never used.
  * The text is latin1 as it came from the framer.
  */
 
@@ -34,7 +35,15 @@ export function decodeHeader(text: string, from: number, to: number): Header | u
     if (text.charCodeAt(at) === 0x31 && text.charCodeAt(at + 1) === space)
       return decode5424(text, at + 2, to, facility);
   }
-  return startsWithTimestamp(text, at, to) ? decode3164(text, at + 16, to, facility) : undefined;
+  if (startsWithTimestamp(text, at, to)) return decode3164(text, at + 16, to, facility);
+  if (!startsWithDate(text, at)) return undefined;
+  const timeEnd = nextSpace(text, at, to);
+  return timeEnd === -1 ? undefined : decode3164(text, timeEnd + 1, to, facility);
+}
+
+/** Whether `YYYY-MM-DDT` stands here (RFC 3339 §5.6). Looks at the punctuation only: the time is not used. */
+function startsWithDate(text: string, at: number): boolean {
+  return text.charCodeAt(at + 4) === 0x2d && text.charCodeAt(at + 7) === 0x2d && text.charCodeAt(at + 10) === 0x54;
 }
 
 /** Whether `Mmm dd hh:mm:ss ` stands here (RFC 3164 §4.1.2). Looks at the punctuation only: the time is not used. */

@@ -60,13 +60,15 @@ export class Framer {
     return this.#method === "lf" ? this.#splitLines(text) : this.#splitCounted(text);
   }
 
-  /** The peer has sent everything. A last line without its LF is a line; half a counted frame is not a frame. */
+  /** The peer will send no more. A last line without its LF is a line; half a counted frame is not a frame. */
   end(): void {
     const text = this.#carry;
+    const skipping = this.#skip > 0;
     this.#carry = "";
+    this.#skip = 0;
     if (this.#method === "lf") {
       if (text !== "") this.#emit(text, 0, text.length);
-    } else if (text !== "" || this.#skip > 0) {
+    } else if (text !== "" || skipping) {
       this.#sink.fault("frame-truncated", `the connection ended inside a frame, ${text.length} bytes of it had come`);
     }
   }

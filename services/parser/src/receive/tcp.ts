@@ -41,6 +41,9 @@ export interface Receiver {
   drain(deadlineMs: number): Promise<number>;
 }
 
+/** A balancer that lost its power says nothing: found out after this and the kernel's nine probes, not after two hours. */
+const keepAliveMs = 60_000;
+
 interface Connection {
   socket: Socket;
   peer: string;
@@ -61,18 +64,21 @@ export async function openReceiver(
   let onEmpty: (() => void) | undefined;
 
   // allowHalfOpen: a lame duck says that it will not answer (it never does) and still reads what is on its way.
-  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
-    const { remoteAddress } = socket;
-    if (remoteAddress === undefined) return leave(socket);
-    const peer = parseAddress(remoteAddress);
-    if (peer === undefined || !options.trustedProxies.some((prefix) => contains(prefix, peer))) {
-      return refuse(socket, remoteAddress, "untrusted-peer", "not in LOGWARDEN_TRUSTED_PROXIES");
-    }
-    if (connections.size >= options.connectionsMax) {
-      return refuse(socket, peer.text, "too-many-connections", `${options.connectionsMax} are open`);
-    }
-    accept(socket, peer.text);
-  });
+  const server = createServer(
+    { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs },
+    (socket) => {
+      const { remoteAddress } = socket;
+      if (remoteAddress === undefined) return leave(socket);
+      const peer = parseAddress(remoteAddress);
+      if (peer === undefined || !options.trustedProxies.some((prefix) => contains(prefix, peer))) {
+        return refuse(socket, remoteAddress, "untrusted-peer", "not in LOGWARDEN_TRUSTED_PROXIES");
+      }
+      if (connections.size >= options.connectionsMax) {
+        return refuse(socket, peer.text, "too-many-connections", `${options.connectionsMax} are open`);
+      }
+      accept(socket, peer.text);
+    },
+  );
 
   function accept(socket: Socket, peer: string): void {
     const connection: Connection = {
@@ -93,6 +99,8 @@ export async function openReceiver(
     // A balancer's health check ends with a reset right after the header: normal, and 'close' follows.
     socket.on("error", () => undefined);
     socket.on("close", (hadError) => {
+      // After a reset there was no end; what was begun is counted all the same.
+      connection.framer?.end();
       clearTimeout(connection.headerTimer);
       connections.delete(connection);
       const device = connection.device?.key ?? "";

@@ -200,6 +200,7 @@ async function saveAndVerify<T>(
   return results;
 }
 
-function failAll<T>(changes: readonly Change<T>[], failure: Failure): ChangeResult<T>[] {
+/** The same failure for every change. */
+export function failAll<T>(changes: readonly Change<T>[], failure: Failure): ChangeResult<T>[] {
   return changes.map((change) => ({ kind: "failed", change, failure }));
 }
