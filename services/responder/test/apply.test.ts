@@ -77,6 +77,8 @@ describe("nobody who must never be banned is in a request:", () => {
     const responder = await startResponder();
     await empty(tube(1));
     expect(configures()).toEqual(["/configure set firewall group address-group BAD_GUYS address 10.0.0.1"]);
+    // The log reaches us in its order: before a task is settled, all that its plan left out has been said.
+    await responder.said("task.settled", ({ reason }) => reason === "done");
     expect(responder.log.filter(({ event }) => event === "plan.empty")).toHaveLength(1);
   });
 });
@@ -102,8 +104,10 @@ describe("one bad change never holds back the good ones:", () => {
     await until("eth1 is saved as disabled", () => routers[0]?.savedDisabled("eth1") === true);
     await until("three are buried", async () => (await stats(tube(1))).currentJobsBuried === 3);
     expect(configures()).toEqual(["/configure set interfaces ethernet eth1 disable"]);
-    const reasons = responder.log.filter(({ verb }) => verb === "bury").map(({ reason }) => reason);
-    expect(reasons.sort()).toEqual(["interface-absent", "interface-invalid", "interface-invalid"]);
+    const reasons = (): unknown[] => responder.log.filter(({ verb }) => verb === "bury").map(({ reason }) => reason);
+    // The queue knows before the log has reached us.
+    await until("all three are in the log", () => reasons().length === 3);
+    expect(reasons().sort()).toEqual(["interface-absent", "interface-invalid", "interface-invalid"]);
   });
 
   test("a router that fails every commit buries nothing: the tasks wait until it is mended", async () => {

@@ -164,7 +164,7 @@ function jobsIn(stats: TubeStats): number {
 }
 
 /** A tube that nobody uses or watches and that holds nothing does not exist. */
-async function statsOrNothing(connection: Connection, name: string): Promise<TubeStats | undefined> {
+export async function statsOrNothing(connection: Connection, name: string): Promise<TubeStats | undefined> {
   try {
     return await connection.statsTube(name);
   } catch (error) {
