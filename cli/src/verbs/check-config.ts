@@ -3,16 +3,12 @@
 import { createRecognizer, shippedRules } from "@logwarden/parser/recognize";
 import { ConfigurationError, readPart } from "@logwarden/shared/environment";
 import { type DeviceApi, type Inventory, readInventory } from "@logwarden/shared/inventory";
-import { parseAddress } from "@logwarden/shared/ip";
 import { deviceTube } from "@logwarden/shared/tubes";
 import { columns, type Output } from "../output.ts";
 import { readArguments, type Verb } from "../verb.ts";
 
 /** The services' own default. */
 const configDefault = "/etc/logwarden/logwarden.yaml";
-
-/** One of each kind that no configuration can ban: asked of the list itself, so that this page cannot disagree with it. */
-const neverBanned = ["0.0.0.0", "127.0.0.1", "169.254.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1"];
 
 export const checkConfig: Verb = {
   name: "check-config",
@@ -55,20 +51,11 @@ function factsOf(config: string, inventory: Inventory) {
       api: api === undefined ? null : { url: api.url, keyFile: api.keyFile, trust: trustOf(api) },
       ...{ tags, protect },
     })),
-    neverBanned: [
-      ...neverBanned.map((text) => ({ address: text, why: reasonFor(neverBan, text) })),
-      ...devices.map(({ address }) => ({ address: address.text, why: neverBan.reasonFor(address) ?? null })),
-      ...inventory.allow.map(({ address, text }) => ({ address: text, why: neverBan.reasonFor(address) ?? null })),
-    ],
+    neverBanned: neverBan.entries.map(({ prefix, why }) => ({ address: prefix.text, why })),
     rules: shippedRules.map(({ name, programs, type }) => ({
       ...{ name, on: !rulesDisabled.includes(name), programs, type },
     })),
   };
-}
-
-function reasonFor(neverBan: Inventory["neverBan"], text: string): string | null {
-  const address = parseAddress(text);
-  return address === undefined ? null : (neverBan.reasonFor(address) ?? null);
 }
 
 function trustOf({ trust }: DeviceApi): string {
@@ -93,7 +80,7 @@ async function print(output: Output, facts: ReturnType<typeof factsOf>): Promise
   );
   await list(
     "Never banned",
-    facts.neverBanned.map(({ address, why }) => [address, why ?? ""]),
+    facts.neverBanned.map(({ address, why }) => [address, why]),
   );
   await list(
     "Rules",

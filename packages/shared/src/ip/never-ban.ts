@@ -21,6 +21,8 @@ const builtIn: readonly (readonly [text: string, why: string])[] = [
 ];
 
 export interface NeverBan {
+  /** The whole list, in the order it is asked: for people who want to see it. */
+  readonly entries: readonly { prefix: Prefix; why: string }[];
   /** Why this address is never banned, for the log; undefined when it may be. */
   reasonFor(address: Address): string | undefined;
 }
@@ -30,12 +32,13 @@ export interface NeverBan {
  * @param allow the operator's list
  */
 export function createNeverBan(own: readonly { name: string; prefix: Prefix }[], allow: readonly Prefix[]): NeverBan {
-  const entries: { prefix: Prefix; why: string }[] = [
+  const entries = [
     ...builtIn.map(([text, why]) => ({ prefix: mustParse(text), why })),
     ...own.map(({ name, prefix }) => ({ prefix, why: `address of ${name}` })),
     ...allow.map((prefix) => ({ prefix, why: `allow ${prefix.text}` })),
   ];
   return {
+    entries,
     reasonFor: (address) => entries.find(({ prefix }) => contains(prefix, address))?.why,
   };
 }
