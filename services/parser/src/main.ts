@@ -6,7 +6,7 @@
 
 import { randomUUID } from "node:crypto";
 import { parseNodeAddress, Producer } from "@logwarden/queue";
-import { readPart } from "@logwarden/shared/environment";
+import { readPart, readTogether } from "@logwarden/shared/environment";
 import { type Device, type Inventory, readInventory } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
 import { runService } from "@logwarden/shared/process";
@@ -24,12 +24,12 @@ await runService({
   variables: parserVariables,
 
   prepare: ({ config, queues }) => {
-    const inventory = readInventory(config);
-    return {
-      inventory,
-      recognizer: readPart(`${config}: rules`, () => createRecognizer(shippedRules, inventory.rulesDisabled)),
-      nodes: readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)),
-    };
+    const { inventory, nodes } = readTogether({
+      inventory: () => readInventory(config),
+      nodes: () => readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)),
+    });
+    const recognizer = readPart(`${config}: rules`, () => createRecognizer(shippedRules, inventory.rulesDisabled));
+    return { inventory, nodes, recognizer };
   },
 
   start: async (environment, { inventory, recognizer, nodes }, log) => {

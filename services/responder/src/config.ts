@@ -4,7 +4,8 @@ import { forms, variable } from "@logwarden/shared/environment";
 
 export const responderVariables = {
   batchTasksMax: variable({
-    schema: forms.whole(1, 10_000),
+    // A queue connection has at most 1024 unanswered commands (packages/queue): a touch and a delete of each must fit.
+    schema: forms.whole(1, 500),
     about:
       "Tasks of one device taken at once. A flood names few addresses often, so this is well above opsPerRequestMax.",
     example: "500",

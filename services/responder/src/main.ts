@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { Consumer, parseNodeAddress, Producer } from "@logwarden/queue";
 import { Failure } from "@logwarden/shared/failure";
-import { readPart } from "@logwarden/shared/environment";
+import { readPart, readTogether } from "@logwarden/shared/environment";
 import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
 import { runService } from "@logwarden/shared/process";
 import { type QueueEvent, sayQueueEvent } from "@logwarden/shared/queue-events";
@@ -25,13 +25,17 @@ await runService({
   variables: responderVariables,
 
   prepare: ({ config, queues, configureTimeoutMs }) => {
-    const inventory = readInventory(config);
+    const { inventory, nodes } = readTogether({
+      inventory: () => readInventory(config),
+      nodes: () => readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)),
+    });
     const connect = (api: DeviceApi): VyosClient => connectTo(api, configureTimeoutMs);
     // Every key, certificate and fingerprint is read once now, so that a mistake stops the start and not the first ban.
-    for (const { key, api } of inventory.devices) {
-      if (api !== undefined) readPart(`${config}: devices.${key}.api`, () => connect(api).close());
-    }
-    return { inventory, connect, nodes: readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)) };
+    const tries = inventory.devices.flatMap(({ key, api }) =>
+      api === undefined ? [] : [[key, () => readPart(`${config}: devices.${key}.api`, () => connect(api).close())]],
+    );
+    readTogether(Object.fromEntries(tries) as Record<string, () => void>);
+    return { inventory, connect, nodes };
   },
 
   start: async (environment, { inventory, connect, nodes }, log) => {

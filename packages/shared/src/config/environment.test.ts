@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { ConfigurationError, forms, readEnvironment, variable } from "./environment.ts";
+import { ConfigurationError, forms, readEnvironment, readPart, readTogether, variable } from "./environment.ts";
 
 const variables = {
   listen: variable({ schema: forms.endpoint, about: "", example: "127.0.0.1:1", default: "127.0.0.1:10514" }),
@@ -31,4 +31,15 @@ test("all complaints come at once, each with the name, the value and an example;
     "LOGWARDEN_QUEUES: must be set, for example LOGWARDEN_QUEUES=q1,q2",
     'LOGWARDEN_FRAMES_MAX: expected a whole number from 1 to 10, got "11", for example LOGWARDEN_FRAMES_MAX=5',
   ]);
+});
+
+test("independent parts complain together, and whole parts come out as they were read", () => {
+  expect(readTogether({ a: () => 1, b: () => "two" })).toEqual({ a: 1, b: "two" });
+  const fails = (name: string) => (): never =>
+    readPart(name, () => {
+      throw new Error("is wrong");
+    });
+  expect(() => readTogether({ a: fails("A"), b: () => 1, c: fails("C") })).toThrow(
+    new ConfigurationError(["A: is wrong", "C: is wrong"]),
+  );
 });

@@ -22,6 +22,25 @@ export function readPart<T>(name: string, read: () => T): T {
   }
 }
 
+/**
+ * Reads independent parts, and complains about all of them together.
+ * @throws ConfigurationError with the complaints of every part
+ */
+export function readTogether<P extends Record<string, unknown>>(readers: { [K in keyof P]: () => P[K] }): P {
+  const complaints: string[] = [];
+  const parts: Partial<P> = {};
+  for (const name of Object.keys(readers) as (keyof P)[]) {
+    try {
+      parts[name] = readers[name]();
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      complaints.push(...error.complaints);
+    }
+  }
+  if (complaints.length > 0) throw new ConfigurationError(complaints);
+  return parts as P;
+}
+
 /** One variable: how it is read, what it is for, and a value that would pass. */
 export interface Variable<T> {
   schema: z.ZodType<T, string | undefined>;
