@@ -47,7 +47,7 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
   const { consumer, log, device } = options;
   let client: VyosClient | undefined;
   let failuresInARow = 0;
-  /** The last answer was lost: the router may still be at it, and is read before anything is sent again. */
+  /** The last answer was lost, or the router went away before it could be read: it is read before anything is sent again. */
   let lookFirst = false;
   const observer: ApplyObserver = {
     committed: (ops, durationMs, detail) => log.say("change.applied", { device: device.key, ops, durationMs, detail }),
@@ -66,7 +66,7 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
       const failures = outcomes.flatMap(({ outcome }) => (outcome.kind === "failed" ? [outcome.failure] : []));
       away = failures.find(({ waiting }) => waiting === "device");
       failuresInARow = failures.some(({ waiting }) => waiting !== "never") ? failuresInARow + 1 : 0;
-      lookFirst = failures.some(({ code }) => code === "change-unknown");
+      lookFirst = away !== undefined || failures.some(({ code }) => code === "change-unknown");
       // Paused first: released into an open tube, the tasks would come straight back.
       if (away !== undefined) await pause(holdSeconds);
       await Promise.all(

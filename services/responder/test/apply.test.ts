@@ -158,6 +158,18 @@ describe("a router that is busy or answers oddly:", () => {
     expect(routers[0]?.savedMembers("BAD_GUYS")).toEqual(["10.0.0.1"]);
   });
 
+  test("an answer is lost and the router then goes away: when it is back it is read first, and nothing is sent a second time", async () => {
+    const { put, startResponder, routers, empty } = await start();
+    routers[0]?.inject({ kind: "hang", apply: true, times: 1, endpoint: "/configure" });
+    routers[0]?.inject({ kind: "403", times: 2, endpoint: "/retrieve" });
+    await put(tube(1), ban("10.0.0.1"));
+    const responder = await startResponder({ LOGWARDEN_CONFIGURE_TIMEOUT_MS: "500" });
+    await responder.said("device.resumed");
+    await empty(tube(1));
+    expect(configures()).toHaveLength(1);
+    expect(routers[0]?.savedMembers("BAD_GUYS")).toEqual(["10.0.0.1"]);
+  });
+
   test("while a commit is still open, staged values are not taken for the router's state", async () => {
     const { put, startResponder, routers, empty } = await start();
     const responder = await startResponder({ LOGWARDEN_CONFIGURE_TIMEOUT_MS: "300" });
