@@ -42,8 +42,6 @@ export interface NetworkOptions {
   realRouter?: RealRouter;
   /** Where HAProxy also listens for syslog, for devices outside the lab: ADDRESS:PORT. */
   syslogListen?: string;
-  /** Added to every service's environment. */
-  serviceEnvironment?: Record<string, string>;
   onLog?: (part: string, line: LogLine) => void;
   onRequest?: (router: string, request: RouterRequest) => void;
   /** Progress while parts start. */
@@ -66,8 +64,6 @@ export interface Network {
   devices: { name: string; address: string }[];
   /** How each router's API is reached, simulated or real. */
   apis: { name: string; url: string; keyFile: string; fingerprint: string }[];
-  /** LOGWARDEN_… of a responder, to start another one. */
-  responderEnvironment: (host: string) => Record<string, string>;
   /** Ends every part, in reverse order, and removes the directory. Never throws. */
   close(): Promise<void>;
 }
@@ -137,7 +133,6 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       LOGWARDEN_CONFIG: config,
       LOGWARDEN_QUEUES: queues.map(({ address: queue }) => queue).join(","),
       LOGWARDEN_STATUS_LISTEN: `${address}:${ports.status}`,
-      ...options.serviceEnvironment,
     });
     const startOne = async (kind: "parser" | "responder", index: number, env: Record<string, string>) => {
       const name = `${kind}-${index + 1}`;
@@ -201,7 +196,6 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
         metrics: `http://${host(111)}:${ports.status}/metrics`,
       },
       haproxy: haproxy.program,
-      responderEnvironment: common,
     };
   } catch (error) {
     await close();

@@ -9,7 +9,8 @@
  * `http-check disable-on-404` expects), /metrics (Prometheus text).
  */
 
-import { createServer, type Server } from "node:http";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import {
   commonVariables,
@@ -57,7 +58,8 @@ async function openStatusPort(listen: { host: string; port: number }, registry: 
   });
   // A status request is one short line: whoever sends slower than this holds a socket open for nothing.
   server.requestTimeout = 5000;
-  await listening(server, listen);
+  server.listen(listen);
+  await once(server, "listening");
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : listen.port,
@@ -69,16 +71,6 @@ async function openStatusPort(listen: { host: string; port: number }, registry: 
       server.closeAllConnections();
     },
   };
-}
-
-function listening(server: Server, listen: { host: string; port: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(listen, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }
 
 /** What a service finds in its environment: its own variables and those that every service has. */

@@ -9,12 +9,15 @@ import { tmpdir } from "node:os";
 import { type Beanstalkd, startBeanstalkd } from "@logwarden/lab/parts/beanstalkd";
 import { freePort } from "@logwarden/lab/parts/loopback";
 import { type LogLine, type ServicePart, startService } from "@logwarden/lab/parts/service";
+import { until } from "@logwarden/lab/parts/until";
 import { Connection, parseNodeAddress } from "@logwarden/queue";
 import { deviceTube } from "@logwarden/shared/tubes";
 import { stringify } from "yaml";
 import { Balancer, type Dial } from "./balancer.ts";
 
 /** The router of the original design. */
+export { until };
+
 export const edge = { key: "edge-1", address: "10.10.10.201" };
 /** A second device, known by an IPv6 address. */
 export const branch = { key: "branch-1", address: "2001:db8::201" };
@@ -161,15 +164,6 @@ export function writeInventory(directory: string, inventory: Record<string, unkn
   };
   writeFileSync(path, stringify({ devices, allow: ["198.51.100.0/24"], ...inventory }));
   return path;
-}
-
-/** Waits for a fact. The limit only ends a wait for what will never be. */
-export async function until(fact: string, holds: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<void> {
-  const giveUpAtMs = performance.now() + limitMs;
-  while (!(await holds())) {
-    if (performance.now() > giveUpAtMs) throw new Error(`waited ${limitMs} ms for: ${fact}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 function lastWords(parser: ServicePart): string {

@@ -9,6 +9,7 @@
  * somebody probes, and runs out by itself when that responder dies.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Consumer, QueueError } from "@logwarden/queue";
 import { adviceFor, Failure } from "@logwarden/shared/failure";
 import type { Device } from "@logwarden/shared/inventory";
@@ -17,10 +18,10 @@ import type { NeverBan } from "@logwarden/shared/never-ban";
 import { groupPath, type VyosClient } from "@logwarden/vyos";
 import { apply, type ApplyObserver, type ChangeResult, failAll } from "./apply/apply.ts";
 import { failureOf } from "./apply/failure-of.ts";
-import { nextJob } from "./next-job.ts";
 import { plan, type PlannedRequest } from "./plan/plan.ts";
 import { keepReserved, read, type Reserved } from "./reserve.ts";
 import { type Outcome, settle } from "./settle.ts";
+import { takeBatch } from "./take-batch.ts";
 
 export interface DeviceWorkerOptions {
   device: Device;
@@ -56,9 +57,8 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
   };
 
   while (!signal.aborted) {
-    const first = await nextJob(consumer, signal);
-    if (first === undefined) break;
-    const jobs = [first, ...(await consumer.drain(options.batchTasksMax - 1))];
+    const jobs = await takeBatch(consumer, options.batchTasksMax, signal);
+    if (jobs.length === 0) break;
     const stopTouching = keepReserved(jobs);
     let away: Failure | undefined;
     try {
@@ -143,7 +143,7 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
         log.say("device.held", { device: device.key, reason: code, detail, advice: adviceFor(code) });
         said = code;
       }
-      await sleep(delayMs, signal);
+      await sleep(delayMs, undefined, { signal }).catch(() => undefined);
       // Whoever takes over must not wait for a pause that nobody ends.
       if (signal.aborted) return pause(0);
       client?.close();
@@ -179,17 +179,4 @@ export async function workDevice(options: DeviceWorkerOptions, signal: AbortSign
       if (!(error instanceof QueueError)) throw error;
     }
   }
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-  });
 }

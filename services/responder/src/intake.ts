@@ -12,9 +12,9 @@ import type { Device } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
 import { encodeTask } from "@logwarden/shared/task";
 import { deviceTube, taskTtrSeconds } from "@logwarden/shared/tubes";
-import { nextJob } from "./next-job.ts";
 import { keepReserved, read, type Reserved } from "./reserve.ts";
 import { type Outcome, settle } from "./settle.ts";
+import { takeBatch } from "./take-batch.ts";
 
 export interface IntakeOptions {
   consumer: Consumer;
@@ -28,9 +28,7 @@ export interface IntakeOptions {
 export async function forwardIntake(options: IntakeOptions, signal: AbortSignal): Promise<void> {
   const { consumer, log } = options;
   while (!signal.aborted) {
-    const first = await nextJob(consumer, signal);
-    if (first === undefined) return;
-    const jobs = [first, ...(await consumer.drain(options.batchTasksMax - 1))];
+    const jobs = await takeBatch(consumer, options.batchTasksMax, signal);
     const stopTouching = keepReserved(jobs);
     try {
       await Promise.all(

@@ -8,10 +8,13 @@ import { tmpdir } from "node:os";
 import { type Beanstalkd, startBeanstalkd } from "@logwarden/lab/parts/beanstalkd";
 import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { type ServicePart, startService } from "@logwarden/lab/parts/service";
+import { until } from "@logwarden/lab/parts/until";
 import { Connection, parseNodeAddress, type TubeStats } from "@logwarden/queue";
 import { deviceTube, taskTtrSeconds } from "@logwarden/shared/tubes";
 import { type Release, type Router, startRouter } from "@logwarden/vyos-sim";
 import { stringify } from "yaml";
+
+export { until };
 
 export interface Rig {
   directory: string;
@@ -147,15 +150,6 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     },
   };
   return rig;
-}
-
-/** Waits for a fact. The limit only ends a wait for what will never be. */
-export async function until(fact: string, holds: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<void> {
-  const giveUpAtMs = performance.now() + limitMs;
-  while (!(await holds())) {
-    if (performance.now() > giveUpAtMs) throw new Error(`waited ${limitMs} ms for: ${fact}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 function jobsIn(stats: TubeStats): number {

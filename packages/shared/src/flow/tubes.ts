@@ -10,7 +10,8 @@ export const intakeTubes = ["logwarden.intake", "default"] as const;
 
 /**
  * How long a responder may hold a task without a sign of life: it touches three times in this span while a commit
- * runs, so the span only has to exceed a pause of the process. After it, another responder gets the task.
+ * runs, so the span only has to exceed a pause of the process. Not a watchdog: beanstalkd 1.12 does not reliably take a job
+ * from a connection that has fallen silent; what surely frees it is the end of that connection.
  */
 export const taskTtrSeconds = 120;
 

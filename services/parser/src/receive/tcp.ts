@@ -12,7 +12,8 @@
  * Backpressure: while paused, no socket is read; the kernel's window closes and the sender's own queue holds the lines.
  */
 
-import { createServer, type Server, type Socket } from "node:net";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { contains, type Prefix, parseAddress } from "@logwarden/shared/ip";
 import type { Device } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
@@ -177,7 +178,8 @@ export async function openReceiver(
     socket.destroy();
   }
 
-  await listening(server, listen);
+  server.listen({ ...listen, backlog: 1024 });
+  await once(server, "listening");
   const bound = server.address();
 
   return {
@@ -207,14 +209,4 @@ export async function openReceiver(
       return cut;
     },
   };
-}
-
-function listening(server: Server, listen: { host: string; port: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ ...listen, backlog: 1024 }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }
