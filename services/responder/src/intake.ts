@@ -33,7 +33,10 @@ export async function forwardIntake(options: IntakeOptions, signal: AbortSignal)
     try {
       await Promise.all(
         jobs.map(read).map(async (reserved) => {
-          const { outcome, device } = await forward(options, reserved);
+          const forwarded = await forward(options, reserved);
+          // We stop, and nothing is known against the task: the end of our connection makes it ready again.
+          if (forwarded === undefined) return;
+          const { outcome, device } = forwarded;
           await settle(reserved.job, outcome, 1, log, { device, taskId: reserved.taskId });
         }),
       );
@@ -43,10 +46,11 @@ export async function forwardIntake(options: IntakeOptions, signal: AbortSignal)
   }
 }
 
+/** @returns undefined when we were told to stop before any node had taken the task */
 async function forward(
   { producer, devices, log }: IntakeOptions,
   reserved: Reserved,
-): Promise<{ outcome: Outcome; device: string }> {
+): Promise<{ outcome: Outcome; device: string } | undefined> {
   if (reserved.kind === "unreadable") return { outcome: { kind: "failed", failure: reserved.failure }, device: "" };
   const { task, taskId } = reserved;
   const device = devices.get(task.host);
@@ -58,6 +62,7 @@ async function forward(
     await producer.put(deviceTube(device.key), encodeTask({ ...task, id: taskId }), { ttrSeconds: taskTtrSeconds });
   } catch (error) {
     if (!(error instanceof QueueError)) throw error;
+    if (error.code === "closed") return undefined;
     const failure = new Failure("task-malformed", `no queue node takes it: ${error.message}`);
     return { outcome: { kind: "failed", failure }, device: device.key };
   }

@@ -78,3 +78,15 @@ test("a task that comes twice makes one member, and both jobs end", async () => 
   await rig.empty(tube(1));
   expect(rig.routers[0]?.savedMembers("BAD_GUYS")).toEqual(["10.0.0.1"]);
 });
+
+test("a stop while no node takes the task leaves it where it was: it is not the task that is wrong", async () => {
+  await rig.put("default", ban("10.0.0.1"));
+  // A node that drains gives out jobs and takes none.
+  rig.queues[0]?.program.signal("SIGUSR1");
+  const responder = await rig.startResponder({ LOGWARDEN_DRAIN_DEADLINE_MS: "200" });
+  await until("it is being forwarded", async () => (await rig.stats("default")).currentJobsReserved === 1);
+  await responder.said("queue.refusing");
+  responder.program.signal("SIGTERM");
+  expect(await responder.program.ended).toEqual({ code: 1, signal: null });
+  expect(await rig.stats("default")).toMatchObject({ currentJobsReady: 1, currentJobsBuried: 0 });
+});
