@@ -18,7 +18,7 @@ import {
   parseTubeStats,
   type TubeStats,
 } from "./stats.ts";
-import { type ConnectionOptions, type Reply, Wire } from "./wire.ts";
+import { type ConnectionOptions, type Reply, type Waiter, Wire } from "./wire.ts";
 
 export type { ConnectionOptions } from "./wire.ts";
 
@@ -28,6 +28,13 @@ export interface PutOptions {
   delaySeconds?: number;
   /** Time to run: how long a worker may hold the job without touching it. The server makes 1 of 0. */
   ttrSeconds?: number;
+}
+
+/** Takes the answers to puts: for each, one of the two is called once. Neither may throw. */
+export interface PutAnswers<T> {
+  stored(put: T, id: string): void;
+  /** With the errors of Connection.put. */
+  refused(put: T, error: QueueError): void;
 }
 
 export interface FoundJob {
@@ -94,19 +101,34 @@ export class Connection {
    * stored); `buried-on-put` (stored as `jobId`, but waits for a kick); `connection-lost`, `command-timeout`, `protocol`, `closed` (unknown)
    */
   async put(tube: string, body: Buffer, options: PutOptions = {}): Promise<string> {
-    const args = checkPut(tube, body, options);
+    checkTube(tube);
+    const command = putCommand(checkBody(body), options);
+    this.#wire.check();
+    return new Promise((resolve, reject) => {
+      this.addPut(tube, command, undefined, {
+        stored: (_, id) => resolve(id),
+        refused: (_, error) => reject(error),
+      });
+      this.flush();
+    });
+  }
+
+  /**
+   * Adds a put to what flush() sends; the caller calls it in the same turn. The caller also minds the window: nothing is refused here.
+   * @param tube passed checkTube()
+   * @param command of putCommand()
+   * @param put what `answers` is told with the answer
+   * @throws QueueError `connection-lost`, `closed` (nothing was added, and `answers` is told nothing)
+   */
+  addPut<T>(tube: string, command: string, put: T, answers: PutAnswers<T>): void {
+    this.#wire.checkOpen();
     this.#use(tube);
-    const accept = (reply: Reply): string => {
-      const [word, id] = reply.words;
-      if (reply.words.length === 2 && isJobId(id)) {
-        if (word === "INSERTED") return id;
-        if (word === "BURIED") {
-          throw new QueueError("buried-on-put", `stored as ${id}, but buried`, { node: this.node, jobId: id });
-        }
-      }
-      throw this.#unexpected(reply, "put", ["JOB_TOO_BIG", "DRAINING"]);
-    };
-    return this.#wire.send("put", args, accept);
+    this.#wire.add(command, new PutWaiter(this, put, answers));
+  }
+
+  /** Sends the puts that were added, in one write. */
+  flush(): void {
+    this.#wire.flush();
   }
 
   /**
@@ -139,11 +161,11 @@ export class Connection {
     checkUint32(timeoutSeconds, "a timeout in seconds");
     this.#wire.check();
     const accept = (reply: Reply): Reservation => {
-      const [word, id] = reply.words;
+      const [word, id] = reply.line.split(" ");
       if (word === "RESERVED" && reply.body !== undefined && isJobId(id)) return { kind: "job", id, body: reply.body };
-      if (reply.words.length === 1 && word === "TIMED_OUT") return { kind: "timed-out" };
-      if (reply.words.length === 1 && word === "DEADLINE_SOON") return { kind: "deadline-soon" };
-      throw this.#unexpected(reply, "reserve_with_timeout", []);
+      if (reply.line === "TIMED_OUT") return { kind: "timed-out" };
+      if (reply.line === "DEADLINE_SOON") return { kind: "deadline-soon" };
+      throw unexpected(this.node, reply, "reserve_with_timeout", []);
     };
     return this.#wire.send("reserve_with_timeout", [timeoutSeconds], accept, timeoutSeconds * 1000);
   }
@@ -160,7 +182,7 @@ export class Connection {
     checkJobId(id);
     this.#wire.check();
     return this.#wire.send("release", [id, priority, delaySeconds], (reply) => {
-      if (reply.words.join(" ") === "BURIED") {
+      if (reply.line === "BURIED") {
         throw new QueueError("buried-on-release", `job ${id} was buried instead`, { node: this.node, jobId: id });
       }
       this.#expect(reply, "release", ["RELEASED"], ["NOT_FOUND"]);
@@ -192,11 +214,12 @@ export class Connection {
   async kick(tube: string, bound: number): Promise<number> {
     checkTube(tube);
     checkUint32(bound, "a bound");
+    this.#wire.check();
     this.#use(tube);
     return this.#wire.send("kick", [bound], (reply) => {
-      const [word, count] = reply.words;
-      if (word === "KICKED" && reply.words.length === 2 && isJobId(count)) return Number(count);
-      throw this.#unexpected(reply, "kick", []);
+      const [word, count, ...more] = reply.line.split(" ");
+      if (word === "KICKED" && isJobId(count) && more.length === 0) return Number(count);
+      throw unexpected(this.node, reply, "kick", []);
     });
   }
 
@@ -256,13 +279,16 @@ export class Connection {
     this.#wire.destroy(reason);
   }
 
-  /** Throws when nothing may be sent; otherwise the next command finds its tube in use. */
+  /** The next command finds this tube in use. The caller has called check() or checkOpen(). */
   #use(tube: string): void {
-    this.#wire.check();
     if (this.#usedTube === tube) return;
     this.#usedTube = tube;
-    // A refusal ends the life before the next answer is read: the puts behind it would be stored in the wrong tube.
-    this.#wire.send("use", [tube], (reply) => this.#expect(reply, "use", ["USING", tube])).catch(() => undefined);
+    this.#wire.add(`use ${tube}\r\n`, {
+      waitMs: 0,
+      // A refusal ends the life before the next answer is read: the puts behind it would be stored in the wrong tube.
+      answered: (reply) => this.#expect(reply, "use", ["USING", tube]),
+      failed: () => undefined,
+    });
   }
 
   async #verb(verb: Verb, args: (() => string | number)[], answer: string[], refusedWith: string[]): Promise<void> {
@@ -273,53 +299,88 @@ export class Connection {
 
   async #peek(verb: "peek_ready" | "peek_delayed" | "peek_buried", tube: string): Promise<FoundJob | undefined> {
     checkTube(tube);
+    this.#wire.check();
     this.#use(tube);
     return this.#wire.send(verb, [], (reply) => {
-      const [word, id] = reply.words;
+      const [word, id] = reply.line.split(" ");
       if (word === "FOUND" && reply.body !== undefined && isJobId(id)) return { id, body: reply.body };
-      if (word === "NOT_FOUND" && reply.words.length === 1) return undefined;
-      throw this.#unexpected(reply, verb, []);
+      if (reply.line === "NOT_FOUND") return undefined;
+      throw unexpected(this.node, reply, verb, []);
     });
   }
 
   async #stats<T>(verb: Verb, args: string[], parse: (body: Buffer) => T): Promise<T> {
     this.#wire.check();
     return this.#wire.send(verb, args, (reply) => {
-      if (reply.words[0] === "OK" && reply.body !== undefined) return parse(reply.body);
-      throw this.#unexpected(reply, verb, args.length === 0 ? [] : ["NOT_FOUND"]);
+      if (reply.line.startsWith("OK ") && reply.body !== undefined) return parse(reply.body);
+      throw unexpected(this.node, reply, verb, args.length === 0 ? [] : ["NOT_FOUND"]);
     });
   }
 
   #expect(reply: Reply, verb: Verb, answer: string[], refusedWith?: string[]): void {
-    if (reply.words.join(" ") === answer.join(" ")) return;
+    if (reply.line === answer.join(" ")) return;
     // Commands that change the state of the connection name no refusals: after one, its state is unknown.
-    throw refusedWith === undefined ? this.#protocol(reply, verb) : this.#unexpected(reply, verb, refusedWith);
+    throw refusedWith === undefined
+      ? protocolError(this.node, reply, verb)
+      : unexpected(this.node, reply, verb, refusedWith);
+  }
+}
+
+class PutWaiter<T> implements Waiter {
+  readonly waitMs = 0;
+  readonly #connection: Connection;
+  readonly #put: T;
+  readonly #answers: PutAnswers<T>;
+
+  constructor(connection: Connection, put: T, answers: PutAnswers<T>) {
+    this.#connection = connection;
+    this.#put = put;
+    this.#answers = answers;
   }
 
-  #unexpected(reply: Reply, verb: Verb, refusedWith: readonly string[]): QueueError {
-    const [word = ""] = reply.words;
-    const possible = [...refusedWith, "OUT_OF_MEMORY", "INTERNAL_ERROR"];
-    const code = possible.includes(word) && reply.words.length === 1 ? refusals[word] : undefined;
-    if (code === undefined) return this.#protocol(reply, verb);
-    return new QueueError(code, `${this.node} answered ${word} to ${verb}`, { node: this.node });
+  answered(reply: Reply): void {
+    const { line } = reply;
+    const { node } = this.#connection;
+    const id = line.slice(line.indexOf(" ") + 1);
+    if (line.startsWith("INSERTED ") && isJobId(id)) return this.#answers.stored(this.#put, id);
+    if (line.startsWith("BURIED ") && isJobId(id)) {
+      throw new QueueError("buried-on-put", `stored as ${id}, but buried`, { node, jobId: id });
+    }
+    throw unexpected(node, reply, "put", ["JOB_TOO_BIG", "DRAINING"]);
   }
 
-  #protocol(reply: Reply, verb: Verb): QueueError {
-    const answer = JSON.stringify(reply.words.join(" ").slice(0, 80));
-    return new QueueError("protocol", `${this.node} answered ${answer} to ${verb}`, { node: this.node });
+  failed(error: QueueError): void {
+    this.#answers.refused(this.#put, error);
   }
 }
 
 /**
- * The arguments of a put in the order of the wire.
+ * A put as it is written, a byte per character: what is sent again, to whichever node.
+ * @param body a text is stored as UTF-8
  * @throws QueueError `bad-argument`
  */
-export function checkPut(tube: string, body: Buffer, options: PutOptions): [number, number, number, Buffer] {
-  checkTube(tube);
-  return [
-    checkUint32(options.priority ?? priorityDefault, "a priority"),
-    checkUint32(options.delaySeconds ?? 0, "a delay in seconds"),
-    checkUint32(options.ttrSeconds ?? ttrSecondsDefault, "a time to run in seconds"),
-    checkBody(body),
-  ];
+export function putCommand(body: Buffer | string, options: PutOptions): string {
+  const priority = checkUint32(options.priority ?? priorityDefault, "a priority");
+  const delaySeconds = checkUint32(options.delaySeconds ?? 0, "a delay in seconds");
+  const ttrSeconds = checkUint32(options.ttrSeconds ?? ttrSecondsDefault, "a time to run in seconds");
+  const bytes = bytesOf(body);
+  return `put ${priority} ${delaySeconds} ${ttrSeconds} ${bytes.length}\r\n${bytes}\r\n`;
+}
+
+/** A character for each byte. */
+function bytesOf(body: Buffer | string): string {
+  if (typeof body !== "string") return checkBody(body).toString("latin1");
+  const isAscii = Buffer.byteLength(body) === body.length;
+  return isAscii ? body : Buffer.from(body).toString("latin1");
+}
+
+function unexpected(node: string, reply: Reply, verb: Verb, refusedWith: readonly string[]): QueueError {
+  const possible = [...refusedWith, "OUT_OF_MEMORY", "INTERNAL_ERROR"];
+  const code = possible.includes(reply.line) ? refusals[reply.line] : undefined;
+  if (code === undefined) return protocolError(node, reply, verb);
+  return new QueueError(code, `${node} answered ${reply.line} to ${verb}`, { node });
+}
+
+function protocolError(node: string, { line }: Reply, verb: Verb): QueueError {
+  return new QueueError("protocol", `${node} answered ${JSON.stringify(line.slice(0, 80))} to ${verb}`, { node });
 }

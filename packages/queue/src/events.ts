@@ -33,9 +33,14 @@ export function safely<E>(listener: ((event: E) => void) | undefined): (event: E
     try {
       listener?.(event);
     } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+      throwLater(error);
     }
   };
+}
+
+/** Makes an uncaught exception of a fault in somebody else's code, once we are done. */
+export function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

@@ -3,7 +3,6 @@
  * `handlers`, `buffer` and `tryHandlingResponse` are internals.
  */
 declare module "fivebeans" {
-  import type { EventEmitter } from "node:events";
   import type { Socket } from "node:net";
 
   /** Waits for one answer and takes it apart. */
@@ -40,13 +39,20 @@ declare module "fivebeans" {
     | "stats_tube"
     | "stats";
 
-  export interface Client extends Record<Verb, Command>, EventEmitter {
+  /** Commands of ours that fivebeans does not know. It finds no handler in this entry (`entry[0]`), and stops before it. */
+  export interface LineRun {
+    /** How many of them are unanswered. */
+    lines: number;
+  }
+
+  export interface Client extends Record<Verb, Command> {
+    /** Where commands are written. */
     stream: Socket;
     /** One entry per command without an answer, oldest first. */
-    handlers: [ResponseHandler, () => void][];
+    handlers: ([ResponseHandler, () => void] | LineRun)[];
     /** Bytes received and not yet taken by a handler. */
     buffer: Buffer | undefined;
-    connect(): void;
+    /** Gives the handlers what is theirs in `buffer`, which must be set. */
     tryHandlingResponse(): void;
   }
 

@@ -13,5 +13,5 @@ export { QueueError, type QueueErrorCode } from "./errors.ts";
 export type { ConsumerEvent, NodeEvent, ProducerEvent } from "./events.ts";
 export type { Job } from "./job.ts";
 export { checkTube, formatNodeAddress, type NodeAddress, parseNodeAddress } from "./names.ts";
-export { Producer, type ProducerOptions } from "./producer.ts";
+export { Producer, type ProducerOptions, type PutListener } from "./producer.ts";
 export type { JobStats, NodeStats, TubeStats } from "./stats.ts";

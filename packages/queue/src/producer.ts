@@ -1,21 +1,28 @@
 /**
  * Puts jobs into a list of nodes: never loses one that it accepted, may store one twice.
  *
- *   put() ──▶ waiting ──▶ in flight ──INSERTED, BURIED──▶ settled
- *                ▲             └──lost, refused: the next node──┐
- *                └──────────────────────────────────────────────┘
+ *   put(), submit() ──▶ fresh ──┐
+ *                               ├──▶ in flight ──INSERTED, BURIED──▶ settled
+ *                  ┌▶ returned ─┘        └──lost, refused: the next node──┐
+ *                  └──────────────────────────────────────────────────────┘
  *
- * One node is used at a time, so that jobs of one tube keep their order while nothing fails; the first is chosen at random, so that
- * many producers spread over the nodes. The others stay connected, ready to take over.
+ * What is put in one turn of the event loop leaves in one write when the turn ends, and so does what goes on its way after a chunk of
+ * answers: the caller has nothing to cork. Putting costs about 1 µs each then, and beanstalkd the least that it can
+ * (4 µs, against 12 when every put comes in a packet of its own).
  *
- * Always true: every accepted body is in `waiting`, in flight at one connection, or settled; `unanswered` counts the first two.
+ * One node is used at a time, so that jobs of one tube keep their order while nothing fails (those of different tubes need not). The first
+ * is chosen at random, so that many producers spread over the nodes. The others stay connected, ready to take over.
+ *
+ * Always true: every accepted body is waiting (fresh or returned), in flight at one connection, or settled; `unanswered` counts the first
+ * two. What was once in flight was accepted before all that is fresh.
  */
 
-import { type Connection, type ConnectionOptions, checkPut, type PutOptions } from "./connection.ts";
+import { type ConnectionOptions, type PutAnswers, type PutOptions, putCommand } from "./connection.ts";
 import { QueueError, type QueueErrorCode, toQueueError } from "./errors.ts";
-import { type ProducerEvent, safely } from "./events.ts";
+import { type ProducerEvent, safely, throwLater } from "./events.ts";
+import { Fifo } from "./fifo.ts";
 import { backoffMs, delayMsMaxDefault, Link } from "./link.ts";
-import type { NodeAddress } from "./names.ts";
+import { checkTube, type NodeAddress } from "./names.ts";
 
 export interface ProducerOptions {
   /** Every node, or one virtual address in front of them. */
@@ -25,22 +32,30 @@ export interface ProducerOptions {
   reconnectDelayMsMax?: number;
   onEvent?: (event: ProducerEvent) => void;
   random?: () => number;
-  /** Time limits and window of each connection. */
+  /** Time limits and window of each connection; 4096 puts may be on their way to a node unless said otherwise. */
   connection?: ConnectionOptions;
+}
+
+/** What becomes of a body: one of the two is called once, never before submit() has returned. */
+export interface PutListener {
+  /** A node has it. BURIED counts as well. */
+  stored(node: string, id: string): void;
+  /** With the errors of Producer.put. */
+  rejected(error: QueueError): void;
 }
 
 interface Entry {
   /** The order of acceptance; a retried put goes back to its place. */
   order: number;
   tube: string;
-  body: Buffer;
-  options: PutOptions;
-  resolve: (stored: { node: string; id: string }) => void;
-  reject: (error: QueueError) => void;
+  command: string;
+  listener: PutListener;
 }
 
 interface Target {
   link: Link;
+  /** Takes the answers to what was sent to it. */
+  answers: PutAnswers<Entry>;
   /** Refusals in a row. */
   refusals: number;
   refusingUntil: number;
@@ -55,17 +70,25 @@ const nodeRefusals: ReadonlySet<QueueErrorCode> = new Set<QueueErrorCode>([
 /** No node will ever accept it. */
 const permanent: ReadonlySet<QueueErrorCode> = new Set<QueueErrorCode>(["job-too-big", "bad-argument"]);
 
+/** More than a connection's own: a node is kept busy for 14 ms while our garbage is collected or a large read is parsed. */
+const windowMaxDefault = 4096;
+/** Of a full window so many must be free before it is filled up: beyond 16 puts in a write nothing more is gained. */
+const refillMin = 64;
+
 export class Producer {
   readonly #unansweredMax: number;
   readonly #delayMsMax: number;
   readonly #random: () => number;
   readonly #emit: (event: ProducerEvent) => void;
   readonly #targets: Target[];
-  readonly #waiting: Entry[] = [];
+  readonly #fresh = new Fifo<Entry>();
+  /** Were in flight, and must be sent again, before all that is fresh. Sorted by their order. */
+  readonly #returned = new Fifo<Entry>();
   #current: number;
   #accepted = 0;
   #unanswered = 0;
   #below: { n: number; resolve: () => void }[] = [];
+  #pumpDue = false;
   #retry: NodeJS.Timeout | undefined;
   #closing: Promise<number> | undefined;
   #ended = false;
@@ -81,7 +104,7 @@ export class Producer {
     this.#targets = options.nodes.map((node) => {
       const link = new Link({
         node,
-        connection: options.connection ?? {},
+        connection: { windowMax: windowMaxDefault, ...options.connection },
         delayMsMax: this.#delayMsMax,
         random: this.#random,
         emit: this.#emit,
@@ -92,7 +115,11 @@ export class Producer {
         },
         onDown: () => this.#pump(),
       });
-      const target: Target = { link, refusals: 0, refusingUntil: 0 };
+      const answers: PutAnswers<Entry> = {
+        stored: (entry, id) => this.#stored(target, entry, id),
+        refused: (entry, error) => this.#refused(target, entry, error),
+      };
+      const target: Target = { link, answers, refusals: 0, refusingUntil: 0 };
       return target;
     });
   }
@@ -113,19 +140,33 @@ export class Producer {
   }
 
   /**
-   * Resolves when a node has stored the body, however long that takes and however many nodes fail meanwhile. The body must not be changed
-   * until then. A body may be stored more than once (its answer was lost), so it must say itself what it is.
+   * Resolves when a node has stored the body, however long that takes and however many nodes fail meanwhile. A body may be stored more than
+   * once (its answer was lost), so it must say itself what it is.
+   * @param body a text is stored as UTF-8
    * @throws QueueError `bad-argument` or `job-too-big` (no node will ever take it); `closed` (unknown whether it was stored)
    */
-  async put(tube: string, body: Buffer, options: PutOptions = {}): Promise<{ node: string; id: string }> {
-    checkPut(tube, body, options);
-    if (this.#closing !== undefined) throw new QueueError("closed", "the producer accepts no more");
-    return new Promise((resolve, reject) => {
-      this.#unanswered += 1;
-      this.#accepted += 1;
-      this.#waiting.push({ order: this.#accepted, tube, body, options, resolve, reject });
-      this.#pump();
+  put(tube: string, body: Buffer | string, options: PutOptions = {}): Promise<{ node: string; id: string }> {
+    return new Promise((resolve, rejected) => {
+      this.submit(tube, body, options, { stored: (node, id) => resolve({ node, id }), rejected });
     });
+  }
+
+  /** As put(), for callers with thousands a second: it tells a listener and makes no promise. Never throws. */
+  submit(tube: string, body: Buffer | string, options: PutOptions, listener: PutListener): void {
+    const order = this.#accepted + 1;
+    try {
+      checkTube(tube);
+      const command = putCommand(body, options);
+      if (this.#closing !== undefined) throw new QueueError("closed", "the producer accepts no more");
+      this.#fresh.push({ order, tube, command, listener });
+    } catch (cause) {
+      const error = toQueueError(cause, "bad-argument", "no node");
+      process.nextTick(() => listener.rejected(error));
+      return;
+    }
+    this.#accepted = order;
+    this.#unanswered += 1;
+    this.#pumpSoon();
   }
 
   /** Resolves when no more than `n` are unanswered: half of the maximum unless given (no stop and go at every put). */
@@ -158,23 +199,47 @@ export class Producer {
     clearTimeout(this.#retry);
     const left = this.#unanswered;
     this.#ended = true;
-    for (const entry of this.#waiting.splice(0))
+    for (const entry of [...this.#returned.takeAll(), ...this.#fresh.takeAll()])
       this.#reject(entry, new QueueError("closed", "closed before a node answered"));
     // Puts in flight are rejected by the end of their connections.
     await Promise.all(this.#targets.map(({ link }) => link.stop({ graceful: left === 0 })));
     return left;
   }
 
+  /** When this turn is over: after the puts that are still to come in it, or after all answers of a chunk. */
+  #pumpSoon(): void {
+    if (this.#pumpDue) return;
+    this.#pumpDue = true;
+    process.nextTick(() => {
+      this.#pumpDue = false;
+      this.#pump();
+    });
+  }
+
+  get #waiting(): number {
+    return this.#fresh.length + this.#returned.length;
+  }
+
   #pump(): void {
-    while (this.#waiting.length > 0) {
-      const target = this.#usable();
-      const connection = target?.link.connection;
-      if (target === undefined || connection === undefined) return this.#retryLater();
-      // Full: the next answer pumps again.
-      if (connection.pending >= connection.windowMax) return;
-      const entry = this.#waiting.shift();
-      if (entry !== undefined) void this.#send(target, connection, entry);
+    if (this.#waiting === 0) return;
+    const target = this.#usable();
+    const connection = target?.link.connection;
+    if (target === undefined || connection === undefined) return this.#retryLater();
+    const { windowMax } = connection;
+    const room = windowMax - connection.pending;
+    // The next answers pump again: not a write of its own for each of them, while the node has enough to do.
+    if (room < this.#waiting && room < Math.min(refillMin, windowMax / 2)) return;
+    // Tubes of several devices alternate, and each change of the tube is a command that costs the node as much as a put.
+    for (const entries of Map.groupBy(this.#take(room), ({ tube }) => tube).values()) {
+      for (const entry of entries) connection.addPut(entry.tube, entry.command, entry, target.answers);
     }
+    connection.flush();
+  }
+
+  /** The oldest that wait, at most so many. */
+  #take(max: number): Entry[] {
+    const length = Math.min(max, this.#waiting);
+    return Array.from({ length }, () => (this.#returned.shift() ?? this.#fresh.shift()) as Entry);
   }
 
   /** The node in use, or the next in the ring that is connected and not refusing. */
@@ -200,31 +265,25 @@ export class Producer {
     this.#retry = setTimeout(() => this.#pump(), Math.max(1, Math.min(...times) - performance.now()));
   }
 
-  async #send(target: Target, connection: Connection, entry: Entry): Promise<void> {
-    const node = target.link.name;
-    try {
-      const id = await connection.put(entry.tube, entry.body, entry.options);
-      target.refusals = 0;
-      this.#resolve(entry, { node, id });
-    } catch (cause) {
-      this.#refused(target, entry, toQueueError(cause, "protocol", node));
-    }
-    this.#pump();
+  #stored(target: Target, entry: Entry, id: string): void {
+    target.refusals = 0;
+    this.#resolve(entry, target.link.name, id);
+    if (this.#waiting > 0) this.#pumpSoon();
   }
 
   #refused(target: Target, entry: Entry, error: QueueError): void {
     const node = target.link.name;
+    this.#pumpSoon();
     if (error.code === "buried-on-put" && error.jobId !== undefined) {
       this.#emit({ kind: "put.buried", node, tube: entry.tube, id: error.jobId });
-      return this.#resolve(entry, { node, id: error.jobId });
+      return this.#stored(target, entry, error.jobId);
     }
     if (permanent.has(error.code)) return this.#reject(entry, error);
     if (this.#ended)
       return this.#reject(entry, new QueueError("closed", "closed before a node answered", { cause: error, node }));
     if (nodeRefusals.has(error.code)) this.#avoid(target, error.code);
-    if (error.code !== "window-full") this.#emit({ kind: "put.retried", node, tube: entry.tube, reason: error.code });
-    const place = this.#waiting.findIndex((other) => other.order > entry.order);
-    this.#waiting.splice(place === -1 ? this.#waiting.length : place, 0, entry);
+    this.#emit({ kind: "put.retried", node, tube: entry.tube, reason: error.code });
+    this.#returned.insert(entry, (other) => other.order > entry.order);
   }
 
   /** Of a thousand puts in flight all are refused: only the first answer counts. */
@@ -235,19 +294,28 @@ export class Producer {
     this.#emit({ kind: "node.refusing", node: target.link.name, reason });
   }
 
-  #resolve(entry: Entry, stored: { node: string; id: string }): void {
+  #resolve({ listener }: Entry, node: string, id: string): void {
     this.#unanswered -= 1;
-    entry.resolve(stored);
+    try {
+      listener.stored(node, id);
+    } catch (error) {
+      throwLater(error);
+    }
     this.#announceBelow();
   }
 
-  #reject(entry: Entry, error: QueueError): void {
+  #reject({ listener }: Entry, reason: QueueError): void {
     this.#unanswered -= 1;
-    entry.reject(error);
+    try {
+      listener.rejected(reason);
+    } catch (error) {
+      throwLater(error);
+    }
     this.#announceBelow();
   }
 
   #announceBelow(): void {
+    if (this.#below.length === 0) return;
     const reached = this.#below.filter(({ n }) => this.#unanswered <= n);
     if (reached.length === 0) return;
     this.#below = this.#below.filter(({ n }) => this.#unanswered > n);

@@ -32,6 +32,21 @@ describe("a connection", () => {
     expect((await connection.listTubes()).sort()).toEqual(["a", "b", "default"]);
   });
 
+  test("looks, kicks and puts in the tube it is told, whichever it used before, and however closely they follow", async () => {
+    const { address } = await beanstalkd();
+    const connection = await connect(address);
+    const answers = [
+      connection.put("a", Buffer.from("in a")),
+      connection.peekReady("b"),
+      connection.put("b", Buffer.from("in b"), { delaySeconds: 100 }),
+      connection.peekReady("a").then((job) => job?.body.toString()),
+      connection.kick("b", 10),
+      connection.stats().then(({ currentJobsReady }) => currentJobsReady),
+      connection.put("a", Buffer.from("x")),
+    ];
+    expect(await Promise.all<unknown>(answers)).toEqual(["1", undefined, "2", "in a", 1, 2, "3"]);
+  });
+
   test("says that nothing came, and that a held job is about to run out of time", async () => {
     const { address } = await beanstalkd();
     const connection = await connect(address);
