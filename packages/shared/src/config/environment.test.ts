@@ -17,6 +17,32 @@ test("defaults stand in for what is not set, and the values are of their types",
   });
 });
 
+test("a door is an address or off, a path may be none, and a word is one of a few", () => {
+  const doors = {
+    listen: variable({ schema: forms.endpointOrOff, about: "", example: "[::1]:514", default: "off" }),
+    keyFile: variable({ schema: forms.pathOrNone, about: "", example: "/key", default: "" }),
+    clients: variable({
+      schema: forms.oneOf("optional", "required"),
+      about: "",
+      example: "required",
+      default: "optional",
+    }),
+  };
+  expect(readEnvironment(doors, {})).toEqual({ listen: undefined, keyFile: undefined, clients: "optional" });
+  const set = { LOGWARDEN_LISTEN: "[::1]:514", LOGWARDEN_KEY_FILE: "/key", LOGWARDEN_CLIENTS: "required" };
+  expect(readEnvironment(doors, set)).toEqual({
+    listen: { host: "::1", port: 514 },
+    keyFile: "/key",
+    clients: "required",
+  });
+  expect(() => readEnvironment(doors, { LOGWARDEN_LISTEN: "no", LOGWARDEN_CLIENTS: "some" })).toThrow(
+    new ConfigurationError([
+      'LOGWARDEN_LISTEN: expected ADDRESS:PORT or off, got "no", for example LOGWARDEN_LISTEN=[::1]:514',
+      'LOGWARDEN_CLIENTS: expected optional or required, got "some", for example LOGWARDEN_CLIENTS=required',
+    ]),
+  );
+});
+
 test("all complaints come at once, each with the name, the value and an example; a typo is not a default", () => {
   const environment = { LOGWARDEN_LISTEN: "here", LOGWARDEN_FRAMES_MAX: "11", LOGWARDEN_FRAME_MAX: "3" };
   let complaints: readonly string[] = [];

@@ -124,6 +124,18 @@ export const forms = {
     context.addIssue({ code: "custom", message: "expected ADDRESS:PORT" });
     return z.NEVER;
   }),
+  /** A door that may stay closed. Not the empty text: an empty variable is one that is not set. */
+  endpointOrOff: z.string().transform((text, context) => {
+    if (text === "off") return undefined;
+    const endpoint = parseEndpoint(text);
+    if (endpoint !== undefined) return endpoint;
+    context.addIssue({ code: "custom", message: "expected ADDRESS:PORT or off" });
+    return z.NEVER;
+  }),
+  /** A path, or empty for none. */
+  pathOrNone: z.string().transform((text) => (text === "" ? undefined : text)),
+  oneOf: <const W extends readonly [string, ...string[]]>(...words: W) =>
+    z.enum(words, `expected ${words.join(" or ")}`),
   prefixes: z.string().transform((text, context) => {
     const words = splitList(text);
     const prefixes = words.flatMap((word) => parsePrefix(word) ?? []);

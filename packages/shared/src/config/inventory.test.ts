@@ -9,6 +9,7 @@ devices:
     address: 10.10.10.201
     api: { url: https://10.10.10.201/, keyFile: /run/secrets/edge-1, fingerprint: "${fingerprint}" }
     protect: [eth0]
+    certificate: Edge-1.Example.net
   web-1:
     address: 2001:DB8::5
 allow: [192.0.2.0/24]
@@ -32,8 +33,10 @@ test("a good file gives devices by canonical address, and nobody of them can be 
     trust: { fingerprint },
   });
   expect(inventory.devices[1]?.api).toBeUndefined();
-  expect(inventory.neverBan.reasonFor({ family: 4, text: "10.10.10.201" })).toContain("edge-1");
+  expect(inventory.neverBan.reasonFor({ family: 4, text: "10.10.10.201", bits: 0x0a0a0ac9 })).toContain("edge-1");
   expect(inventory.group).toBe("BAD_GUYS");
+  expect([...inventory.byCertificate]).toEqual([["edge-1.example.net", inventory.devices[0]]]);
+  expect(inventory.unknownDevices).toBe("refuse");
 });
 
 describe("a bad file is refused, with path, value and an example:", () => {
@@ -47,6 +50,13 @@ describe("a bad file is refused, with path, value and an example:", () => {
     ],
     ["a bad prefix", good.replace("192.0.2.0/24", "192.0.2.0/33"), "allow.0: expected an address or a prefix"],
     ["two devices with one address", good.replace("2001:DB8::5", "10.10.10.201"), "is already edge-1's"],
+    [
+      "two devices with one certificate",
+      good.replace("address: 2001:DB8::5", "address: 2001:DB8::5\n    certificate: EDGE-1.example.net"),
+      "devices.web-1.certificate: edge-1.example.net is already edge-1's",
+    ],
+    ["a certificate for many names", good.replace("Edge-1.Example.net", '"*.example.net"'), "expected a host name"],
+    ["unknown devices that are neither", `${good}\nunknownDevices: maybe`, "expected refuse or accept"],
     ["no device", "devices: {}\nallow: []", "expected at least one device"],
     ["a name that is no tube", good.replace("edge-1:", "Edge 1:"), "devices.Edge 1"],
     [

@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "../ip/address.ts";
+import { type TaskType, taskTypes } from "../flow/task.ts";
 import { createNeverBan, type NeverBan } from "../ip/never-ban.ts";
 import { ConfigurationError } from "./environment.ts";
 
@@ -23,6 +24,8 @@ export interface Device {
   /** The name in the inventory; also the end of its tube's name. */
   key: string;
   address: Address;
+  /** The name in its client certificate, in lower case: who shows it over TLS is this device, wherever it connects from. */
+  certificate?: string;
   /** Absent for a host that only sends logs. */
   api?: DeviceApi;
   tags: readonly string[];
@@ -30,14 +33,31 @@ export interface Device {
   protect: readonly string[];
 }
 
+/** A rule of one's own: which lines of which programs mean what (services/parser/src/recognize/rule.ts). */
+export interface OwnRule {
+  name: string;
+  programs: readonly string[];
+  match: readonly string[];
+  type: TaskType;
+  set?: { readonly action?: "ban" | "unban" | "restore"; readonly reason?: string };
+}
+
 export interface Inventory {
   devices: readonly Device[];
   /** By canonical address text. */
   byAddress: ReadonlyMap<string, Device>;
+  /** By the name in the client certificate, in lower case. */
+  byCertificate: ReadonlyMap<string, Device>;
+  /** What the parser makes of an address that is no device's: nobody, or a host that only sends logs. */
+  unknownDevices: "refuse" | "accept";
   /** The firewall group that holds attackers; the routers' rules refer to it. */
   group: string;
-  /** Rules of the parser that are switched off, by name. */
-  rulesDisabled: readonly string[];
+  rules: {
+    /** Rules of the parser that are switched off, by name. */
+    disabled: readonly string[];
+    /** Rules of one's own; what their templates say is checked where they are compiled, in the parser. */
+    own: readonly OwnRule[];
+  };
   allow: readonly Prefix[];
   neverBan: NeverBan;
 }
@@ -61,11 +81,43 @@ const Api = z
     "expected exactly one of fingerprint, caFile and verify: off",
   );
 
+/** No wildcard: a certificate that is many names identifies nobody. RFC 1035 §2.3.4: at most 255 characters. */
+const certificateForm = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*$/i,
+    "expected a host name",
+  );
+
 const DeviceForm = z.strictObject({
   address: addressForm,
+  certificate: certificateForm.optional(),
   api: Api.optional(),
   tags: z.array(z.string().regex(/^[a-z0-9-]{1,63}$/, "expected a-z, 0-9 and -")).default([]),
   protect: z.array(z.string().min(1)).default([]),
+});
+
+/** One entry, or a list of them. */
+const oneOrMore = (form: z.ZodString) =>
+  z.union([form, z.array(form).min(1)]).transform((value) => (typeof value === "string" ? [value] : value));
+
+/** Each is a label of metrics and a place in memory; nobody writes more by hand. */
+const ownRulesMax = 1000;
+
+const OwnRuleForm = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected a name of a-z, 0-9 and -"),
+  // What the header's reader takes for a program's name (services/parser/src/decode/header.ts).
+  program: oneOrMore(
+    z.string().regex(/^[!-9;-Z\\^-~]{1,64}$/, "expected a program's name as syslog writes it, such as sshd"),
+  ),
+  match: oneOrMore(z.string().min(1)),
+  type: z.enum(taskTypes, `expected one of ${taskTypes.join(", ")}`),
+  set: z
+    .strictObject({
+      action: z.enum(["ban", "unban", "restore"], "expected ban, unban or restore").optional(),
+      reason: z.string().min(1).max(1000).optional(),
+    })
+    .optional(),
 });
 
 const FileForm = z.strictObject({
@@ -77,7 +129,13 @@ const FileForm = z.strictObject({
   devices: z
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "expected a name of a-z, 0-9 and -"), DeviceForm)
     .refine((devices) => Object.keys(devices).length > 0, "expected at least one device"),
-  rules: z.strictObject({ disabled: z.array(z.string().min(1)).default([]) }).default({ disabled: [] }),
+  unknownDevices: z.enum(["refuse", "accept"], "expected refuse or accept").default("refuse"),
+  rules: z
+    .strictObject({
+      disabled: z.array(z.string().min(1)).default([]),
+      own: z.array(OwnRuleForm).max(ownRulesMax).default([]),
+    })
+    .default({ disabled: [], own: [] }),
   allow: z.array(prefixForm, "must be written out, even if empty: addresses that are never banned"),
 });
 
@@ -86,6 +144,7 @@ const examples: Record<string, string> = {
   group: "group: BAD_GUYS",
   devices: "devices: { edge-1: { address: 10.10.10.201 } }",
   address: "address: 10.10.10.201",
+  certificate: "certificate: edge-1.example.net",
   api: 'api: { url: https://10.10.10.201, keyFile: /run/secrets/edge-1, fingerprint: "sha256:…" }',
   url: "url: https://10.10.10.201",
   keyFile: "keyFile: /run/secrets/edge-1",
@@ -94,7 +153,13 @@ const examples: Record<string, string> = {
   verify: "fingerprint instead; or verify: off in a lab",
   tags: "tags: [edge]",
   protect: "protect: [eth0]",
+  unknownDevices: "unknownDevices: refuse",
   rules: "rules: { disabled: [netplugd-state-down] }",
+  own: 'own: [{ name: vpn-failed, program: openvpn, match: "AUTH FAILED from {address:ip}", type: password_failed }]',
+  program: "program: sshd",
+  match: 'match: "Failed password for [invalid user ]{user} from {address:ip} port {port:int} ssh2"',
+  type: "type: password_failed",
+  set: "set: { action: ban }",
   disabled: "disabled: [netplugd-state-down]",
   allow: "allow: [192.0.2.0/24]",
 };
@@ -129,24 +194,41 @@ export function parseInventory(text: string, name: string): Inventory {
 
 function assemble(name: string, file: z.infer<typeof FileForm>): Inventory {
   const devices = Object.entries(file.devices).map(([key, form]) => toDevice(key, form));
-  const byAddress = new Map<string, Device>();
   const complaints: string[] = [];
-  for (const device of devices) {
-    const other = byAddress.get(device.address.text);
-    if (other === undefined) byAddress.set(device.address.text, device);
-    else complaints.push(`${name}: devices.${device.key}.address: ${device.address.text} is already ${other.key}'s`);
-  }
+  /** What identifies a device must not identify another one. */
+  const uniqueBy = (field: string, read: (device: Device) => string | undefined): Map<string, Device> => {
+    const owners = new Map<string, Device>();
+    for (const device of devices) {
+      const value = read(device);
+      if (value === undefined) continue;
+      const other = owners.get(value);
+      if (other === undefined) owners.set(value, device);
+      else complaints.push(`${name}: devices.${device.key}.${field}: ${value} is already ${other.key}'s`);
+    }
+    return owners;
+  };
+  const byAddress = uniqueBy("address", ({ address }) => address.text);
+  const byCertificate = uniqueBy("certificate", ({ certificate }) => certificate);
   if (complaints.length > 0) throw new ConfigurationError(complaints);
   const allow = file.allow.map(toPrefix);
   const own = devices.map(({ key, address }) => ({ name: key, prefix: toPrefix(address.text) }));
   const neverBan = createNeverBan(own, allow);
-  return { devices, byAddress, group: file.group, rulesDisabled: file.rules.disabled, allow, neverBan };
+  const { group, unknownDevices } = file;
+  const rules = { disabled: file.rules.disabled, own: file.rules.own.map(toRule) };
+  return { devices, byAddress, byCertificate, unknownDevices, group, rules, allow, neverBan };
+}
+
+function toRule({ name, program, match, type, set = {} }: z.infer<typeof OwnRuleForm>): OwnRule {
+  const { action, reason } = set;
+  const given = { ...(action === undefined ? {} : { action }), ...(reason === undefined ? {} : { reason }) };
+  return { name, programs: program, match, type, set: given };
 }
 
 function toDevice(key: string, form: z.infer<typeof DeviceForm>): Device {
   const address = parseAddress(form.address);
   if (address === undefined) throw new Error(`the schema let ${form.address} through`);
-  const device = { key, address, tags: form.tags, protect: form.protect };
+  const device: Device = { key, address, tags: form.tags, protect: form.protect };
+  if (form.certificate !== undefined) device.certificate = form.certificate.toLowerCase();
   if (form.api === undefined) return device;
   const { url, keyFile, fingerprint, caFile } = form.api;
   const trust =

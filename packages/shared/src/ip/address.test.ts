@@ -1,13 +1,15 @@
+import { isIPv4 } from "node:net";
 import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
 import { contains, parseAddress, parseEndpoint, parsePrefix } from "./address.ts";
 
 describe("an address has one form", () => {
   test.each([
-    ["192.0.2.1", { family: 4, text: "192.0.2.1" }],
+    ["192.0.2.1", { family: 4, text: "192.0.2.1", bits: 0xc0000201 }],
     ["2001:DB8:0:0::1", { family: 6, text: "2001:db8::1" }],
     ["2001:db8:0:0:1:0:0:1", { family: 6, text: "2001:db8::1:0:0:1" }],
-    ["::ffff:192.0.2.1", { family: 4, text: "192.0.2.1" }],
-    ["::FFFF:c000:201", { family: 4, text: "192.0.2.1" }],
+    ["::ffff:192.0.2.1", { family: 4, text: "192.0.2.1", bits: 0xc0000201 }],
+    ["::FFFF:c000:201", { family: 4, text: "192.0.2.1", bits: 0xc0000201 }],
     ["fe80::1%eth0", { family: 6, text: "fe80::1" }],
     ["::", { family: 6, text: "::" }],
   ])("%s", (text, wanted) => expect(parseAddress(text)).toEqual(wanted));
@@ -57,4 +59,19 @@ test("an endpoint is an address and a port", () => {
   for (const text of ["127.0.0.1", "localhost:80", "::1:80", "127.0.0.1:65536", "127.0.0.1:x"]) {
     expect(parseEndpoint(text)).toBeUndefined();
   }
+});
+
+test("a dotted quad is one exactly when the operating system's rule for Node says so", () => {
+  const part = fc.oneof(
+    fc.integer({ min: 0, max: 300 }).map(String),
+    fc.constantFrom("", "0", "00", "01", "1x", "256", "-1", " 1"),
+  );
+  const quad = fc.array(part, { minLength: 1, maxLength: 6 }).map((parts) => parts.join("."));
+  fc.assert(
+    fc.property(fc.oneof(quad, fc.ipV4(), fc.string()), (text) => {
+      if (text.includes(":")) return;
+      expect(parseAddress(text)?.family === 4).toBe(isIPv4(text));
+    }),
+    { numRuns: 5000 },
+  );
 });

@@ -5,7 +5,8 @@
  * any program that can reach the queue, and the list may have changed in between.
  */
 
-import { type Address, contains, type Prefix, parsePrefix } from "./address.ts";
+import { type Address, type Prefix, parsePrefix } from "./address.ts";
+import { indexPrefixes } from "./prefix-index.ts";
 
 /** Addresses that can be no attacker out there; a ban of one would only cut the router off from itself. */
 const builtIn: readonly (readonly [text: string, why: string])[] = [
@@ -37,10 +38,8 @@ export function createNeverBan(own: readonly { name: string; prefix: Prefix }[],
     ...own.map(({ name, prefix }) => ({ prefix, why: `address of ${name}` })),
     ...allow.map((prefix) => ({ prefix, why: `allow ${prefix.text}` })),
   ];
-  return {
-    entries,
-    reasonFor: (address) => entries.find(({ prefix }) => contains(prefix, address))?.why,
-  };
+  const firstCovering = indexPrefixes(entries.map(({ prefix }) => prefix));
+  return { entries, reasonFor: (address) => entries[firstCovering(address)]?.why };
 }
 
 function mustParse(text: string): Prefix {

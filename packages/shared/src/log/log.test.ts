@@ -34,6 +34,7 @@ test("a flood of one event is counted whole, written in part, and summed up", as
   const refusal = { peer: "192.0.2.1", reason: "untrusted-peer", detail: "" };
   for (let n = 0; n < 1000; n++) log.say("connection.refused", refusal);
   expect(lines).toHaveLength(50);
+  await Promise.resolve();
   tick(1000);
   log.say("connection.refused", refusal);
   expect(lines.slice(50)).toMatchObject([
@@ -46,9 +47,35 @@ test("a flood of one event is counted whole, written in part, and summed up", as
 test("what is below the level is counted all the same", async () => {
   const { registry, lines, log } = setUp("info");
   log.say("line.unrecognized", { device: "edge-1" });
-  log.count("line.received", 7);
+  log.tally("line.received", {}).count += 7;
   expect(lines).toEqual([]);
   const metrics = await registry.metrics();
   expect(metrics).toContain("logwarden_line_unrecognized_total 1");
   expect(metrics).toContain("logwarden_line_received_total 7");
+});
+
+test("a tally and what is said of the same event are one count, and each is counted once", async () => {
+  const { registry, lines, log } = setUp("info");
+  const refused = { peer: "192.0.2.1", reason: "untrusted-peer", detail: "" };
+  log.tally("connection.refused", refused).count += 2;
+  log.say("connection.refused", refused);
+  log.tally("connection.refused", { reason: "unknown-device" }).count++;
+  for (let asked = 0; asked < 2; asked++) {
+    const metrics = await registry.metrics();
+    expect(metrics).toContain('logwarden_connection_refused_total{reason="untrusted-peer"} 3');
+    expect(metrics).toContain('logwarden_connection_refused_total{reason="unknown-device"} 1');
+  }
+  log.teller("connection.refused")(() => refused);
+  expect(lines).toHaveLength(2);
+  expect(await registry.metrics()).toContain('logwarden_connection_refused_total{reason="untrusted-peer"} 3');
+});
+
+test("of a flood that is told, only what is written is made", () => {
+  const { log } = setUp("info");
+  let made = 0;
+  const fields = () => ({ peer: "192.0.2.1", reason: "x", detail: String(made++) });
+  const tell = log.teller("connection.refused");
+  for (let n = 0; n < 1000; n++) tell(fields);
+  log.teller("connection.opened")(() => ({ peer: String(made++), device: "" }));
+  expect(made).toBe(50);
 });

@@ -12,12 +12,28 @@ import { type EventName, type Vocabulary, vocabulary } from "./vocabulary.ts";
 export interface Log {
   /** Says an event: counts it, and writes it when the level is on. */
   say<E extends EventName>(event: E, fields: Vocabulary[E]): void;
-  /** Counts events without writing, for places where there are thousands a second. */
-  count<E extends EventName>(event: E, times: number, labels?: Partial<Vocabulary[E]>): void;
+  /**
+   * The counter of an event, for places where there are millions a second: add to its `count`, it is read when somebody asks
+   * for the metrics. Such an event is written, where it is worth it, by a `teller`.
+   */
+  tally<E extends EventName>(event: E, labels: Partial<Vocabulary[E]>): Tally;
+  /** Gives the function that writes an event that a tally counts; fields are made only when they will be written. */
+  teller<E extends EventName>(event: E): (fields: () => Vocabulary[E]) => void;
   /** A metric that is read when somebody asks for it: `logwarden_<name>`. */
   watch(name: string, help: string, read: () => number): void;
   /** Whether events of debug level are written: saves building their fields. */
   readonly debug: boolean;
+}
+
+export interface Tally {
+  /** How often, since the metrics were read last. */
+  count: number;
+}
+
+/** One second of one event. */
+interface Window {
+  startedAtMs: number;
+  written: number;
 }
 
 export interface LogOptions {
@@ -36,7 +52,18 @@ const writtenPerSecondMax = 50;
 const allEvents = Object.keys(vocabulary) as EventName[];
 
 export function createLog(options: LogOptions): Log {
-  const now = options.now ?? Date.now;
+  const readClock = options.now ?? Date.now;
+  /** The clock is read once for everything that is said in one turn: in a flood it is most of the price. */
+  let nowMs: number | undefined;
+  function now(): number {
+    if (nowMs === undefined) {
+      nowMs = readClock();
+      queueMicrotask(() => {
+        nowMs = undefined;
+      });
+    }
+    return nowMs;
+  }
   const writer = pino(
     {
       level: options.level,
@@ -47,8 +74,11 @@ export function createLog(options: LogOptions): Log {
     },
     options.destination ?? pino.destination({ fd: 1, sync: true }),
   );
-  const counters = new Map(allEvents.map((event) => [event, counterOf(event, options.registry)]));
-  const windows = new Map<EventName, { startedAtMs: number; written: number }>();
+  const tallies = new Map<string, { event: EventName; labels: Record<string, string>; tally: Tally }>();
+  for (const event of allEvents) openCounter(event);
+  const windows = Object.fromEntries(
+    allEvents.map((event) => [event, { startedAtMs: Number.NEGATIVE_INFINITY, written: 0 }]),
+  ) as Record<EventName, Window>;
 
   const log: Log = {
     debug: writer.isLevelEnabled("debug"),
@@ -63,42 +93,69 @@ export function createLog(options: LogOptions): Log {
         },
       });
     },
-    count(event, times, labels = {}) {
-      const known: Record<string, string> = {};
-      for (const label of vocabulary[event].labels) known[label] = String(labels[label] ?? "");
-      counters.get(event)?.inc(known, times);
+    tally(event, labels) {
+      const values = vocabulary[event].labels.map((label) => String(labels[label] ?? ""));
+      const key = [event, ...values].join("\0");
+      let known = tallies.get(key);
+      if (known === undefined) {
+        const named = Object.fromEntries(vocabulary[event].labels.map((label, index) => [label, values[index] ?? ""]));
+        known = { event, labels: named, tally: { count: 0 } };
+        tallies.set(key, known);
+      }
+      return known.tally;
+    },
+    teller(event) {
+      const { level } = vocabulary[event];
+      if (!writer.isLevelEnabled(level)) return () => undefined;
+      if (level === "debug") return (fields) => write(event, fields());
+      const window = windows[event];
+      return (fields) => {
+        if (mayWrite(event, window)) write(event, fields());
+      };
     },
     say(event, fields) {
-      log.count(event, 1, fields);
-      const { level, says } = vocabulary[event];
+      log.tally(event, fields).count++;
+      const { level } = vocabulary[event];
       if (!writer.isLevelEnabled(level)) return;
-      if (level !== "debug" && event !== "log.suppressed" && !mayWrite(event)) return;
-      const line: object = { event, ...fields };
-      writer[level](line, says);
+      const isUnlimited = level === "debug" || event === "log.suppressed";
+      if (isUnlimited || mayWrite(event, windows[event])) write(event, fields);
     },
   };
 
-  function mayWrite(event: EventName): boolean {
+  function write<E extends EventName>(event: E, fields: Vocabulary[E]): void {
+    const { level, says } = vocabulary[event];
+    const line: object = { event, ...fields };
+    writer[level](line, says);
+  }
+
+  /** A counter adds up what its tallies have counted whenever it is asked. */
+  function openCounter(event: EventName): void {
+    new Counter({
+      name: `logwarden_${event.replace(".", "_")}_total`,
+      help: vocabulary[event].says,
+      labelNames: [...vocabulary[event].labels],
+      registers: [options.registry],
+      collect() {
+        for (const { event: of, labels, tally } of tallies.values()) {
+          if (of !== event) continue;
+          this.inc(labels, tally.count);
+          tally.count = 0;
+        }
+      },
+    });
+  }
+
+  function mayWrite(event: EventName, window: Window): boolean {
     const at = now();
-    const window = windows.get(event);
-    if (window === undefined || at - window.startedAtMs >= 1000) {
-      windows.set(event, { startedAtMs: at, written: 1 });
-      const suppressed = (window?.written ?? 0) - writtenPerSecondMax;
+    if (at - window.startedAtMs >= 1000) {
+      const suppressed = window.written - writtenPerSecondMax;
+      window.startedAtMs = at;
+      window.written = 0;
       if (suppressed > 0) log.say("log.suppressed", { of: event, suppressed });
-      return true;
     }
     window.written++;
     return window.written <= writtenPerSecondMax;
   }
 
   return log;
-}
-
-function counterOf(event: EventName, registry: Registry): Counter {
-  return new Counter({
-    name: `logwarden_${event.replace(".", "_")}_total`,
-    help: vocabulary[event].says,
-    labelNames: [...vocabulary[event].labels],
-    registers: [registry],
-  });
 }

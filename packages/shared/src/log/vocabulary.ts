@@ -17,9 +17,14 @@ export interface Vocabulary {
   "log.suppressed": { of: string; suppressed: number };
 
   "connection.opened": { peer: string; device: string };
+  "connection.aged": { peer: string; device: string };
   "connection.closed": { peer: string; device: string; reason: string };
   "connection.refused": { peer: string; reason: string; detail: string };
+  "device.accepted": { device: string; address: string };
+  "certificate.renewed": { expires: string };
+  "certificate.unusable": { detail: string };
 
+  "bytes.read": { as: "line" | "framing" | "refused" };
   "line.received": { device: string; bytes: number };
   "line.refused": { device: string; reason: string; detail: string };
   "line.mended": { device: string; reason: string };
@@ -73,9 +78,22 @@ export const vocabulary: Manner = {
   "log.suppressed": { level: "warn", says: "More of the same were counted, not written.", labels: ["of"] },
 
   "connection.opened": { level: "debug", says: "A device opened a connection.", labels: [] },
+  "connection.aged": {
+    level: "debug",
+    says: "A connection reached its age: half-closed, and read until the peer closes.",
+    labels: [],
+  },
   "connection.closed": { level: "debug", says: "A connection ended.", labels: ["reason"] },
   "connection.refused": { level: "warn", says: "A connection was refused before any line.", labels: ["reason"] },
+  "device.accepted": { level: "info", says: "An address that is no device's is accepted as one.", labels: [] },
+  "certificate.renewed": { level: "info", says: "New connections get the parser's new certificate.", labels: [] },
+  "certificate.unusable": {
+    level: "warn",
+    says: "The files of the parser's certificate changed and cannot be used: the old one stays.",
+    labels: [],
+  },
 
+  "bytes.read": { level: "debug", says: "Bytes of senders, by what they were: every one is counted.", labels: ["as"] },
   "line.received": { level: "debug", says: "A frame arrived.", labels: [] },
   "line.refused": {
     level: "debug",
