@@ -67,6 +67,19 @@ describe("a plan", () => {
     ]);
   });
 
+  test("asks for nothing where a policy would have to count or combine first", () => {
+    const from = "203.0.113.9";
+    const kinds = ["pam_failed", "preauth_failed", "login_succeeded", "http_error"] as const;
+    const host = "10.10.10.201";
+    const tasks: Task[] = kinds.map((type) => ({ host, type, from }));
+    tasks.push({ host, type: "peer_ban", from, action: "ban" });
+    for (const device of inventory.devices) {
+      const { requests, empty, failed: cannot } = planFor(tasks, device);
+      expect([requests, cannot]).toEqual([[], []]);
+      expect(empty.map(({ reason }) => reason)).toEqual(tasks.map(() => "no-policy"));
+    }
+  });
+
   test("for a device without an API is nothing but failures", () => {
     const { requests, failed: cannot } = planFor([failed("10.0.0.1"), down("eth1")], web);
     expect(requests).toEqual([]);

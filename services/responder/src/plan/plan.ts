@@ -34,7 +34,7 @@ export interface PlannedRequest<T> {
 export interface Plan<T> {
   requests: PlannedRequest<T>[];
   /** Tasks that ask for nothing that may be done, with the reason. */
-  empty: { askedBy: T; reason: "never-ban" | "protected"; detail: string }[];
+  empty: { askedBy: T; reason: "never-ban" | "protected" | "no-policy"; detail: string }[];
   /** Tasks that can never be done on this device. */
   failed: { askedBy: T; failure: Failure }[];
 }
@@ -53,13 +53,18 @@ export function plan<T>({ device, group, neverBan, opsPerRequestMax, wanted }: P
   const disables = new Map<string, Change<T>>();
 
   for (const { task, askedBy } of wanted) {
+    const action = actionFor(task);
+    if (action.kind === "none") {
+      result.empty.push({ askedBy, reason: "no-policy", detail: `nothing is done for ${task.type} alone` });
+      continue;
+    }
     if (device.api === undefined) {
       result.failed.push({ askedBy, failure: new Failure("device-without-api", `${device.key} only sends logs`) });
       continue;
     }
-    switch (task.type) {
-      case "password_failed": {
-        const address = mustParse(task.from);
+    switch (action.kind) {
+      case "ban": {
+        const address = mustParse(action.address);
         const reason = neverBan.reasonFor(address);
         if (reason !== undefined) {
           result.empty.push({ askedBy, reason: "never-ban", detail: `${address.text}: ${reason}` });
@@ -71,8 +76,8 @@ export function plan<T>({ device, group, neverBan, opsPerRequestMax, wanted }: P
         }));
         break;
       }
-      case "interface_down": {
-        const name = task.interface;
+      case "disable": {
+        const name = action.interface;
         if (device.protect.includes(name)) {
           result.empty.push({ askedBy, reason: "protected", detail: `${name} of ${device.key}` });
           break;
@@ -99,6 +104,26 @@ export function plan<T>({ device, group, neverBan, opsPerRequestMax, wanted }: P
   }
   for (const change of disables.values()) result.requests.push({ kind: "interface", changes: [change] });
   return result;
+}
+
+type Action = { kind: "ban"; address: string } | { kind: "disable"; interface: string } | { kind: "none" };
+
+/** What a task asks for by itself. The last types say too little alone: a page that was not there, a login that worked. */
+function actionFor(task: Task): Action {
+  switch (task.type) {
+    case "password_failed":
+    case "user_invalid":
+    case "attempts_exceeded":
+      return { kind: "ban", address: task.from };
+    case "interface_down":
+      return { kind: "disable", interface: task.interface };
+    case "pam_failed":
+    case "preauth_failed":
+    case "login_succeeded":
+    case "http_error":
+    case "peer_ban":
+      return { kind: "none" };
+  }
 }
 
 function add<T>(changes: Map<string, Change<T>>, key: string, askedBy: T, make: () => { op: Op; proof: Proof }): void {
