@@ -20,7 +20,7 @@ const mayImport: Record<string, readonly string[]> = {
   cli: ["shared", "queue", "parser"],
   lab: ["shared", "queue", "vyos", "vyos-sim"],
   // Not rooms of the product: they stand outside and look at all of it.
-  bench: ["shared", "queue", "vyos", "vyos-sim", "lab"],
+  bench: ["shared", "queue", "vyos", "vyos-sim", "lab", "parser"],
   scripts: ["lab"],
 };
 

@@ -7,7 +7,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, globSync, rmSync, writeFileSync } from "node:fs";
 
 /** Program → the Debian package that has it. */
 const packages = {
@@ -16,6 +16,11 @@ const packages = {
   rsyslogd: "rsyslog",
   logger: "bsdutils",
   openssl: "openssl",
+} as const;
+
+/** What rsyslogd loads → its package. */
+const modules = {
+  "lmnsd_ossl.so": "rsyslog-openssl",
 } as const;
 
 /** Debian keeps daemons here, and a plain user's PATH does not. */
@@ -55,7 +60,15 @@ export function ensureSystemPackages(say: (line: string) => void): void {
 }
 
 function missingPackages(): string[] {
-  return Object.entries(packages).flatMap(([program, name]) => (isExecutable(program) ? [] : [name]));
+  return [
+    ...Object.entries(packages).flatMap(([program, name]) => (isExecutable(program) ? [] : [name])),
+    ...Object.entries(modules).flatMap(([file, name]) => (isModule(file) ? [] : [name])),
+  ];
+}
+
+/** Debian keeps modules under the name of the processor's architecture. */
+function isModule(file: string): boolean {
+  return globSync(`/usr/lib{,64,/*}/rsyslog/${file}`).length > 0;
 }
 
 function isExecutable(program: string): boolean {

@@ -17,6 +17,8 @@ export interface RsyslogdOptions {
   release: "1.3" | "1.4";
   /** Where it forwards to. */
   collector: { host: string; port: number };
+  /** Lines that forward in another way than VyOS does: over UDP, over TLS. */
+  forwarding?: readonly string[];
   directory: string;
 }
 
@@ -46,7 +48,7 @@ export async function startRsyslogd(options: RsyslogdOptions): Promise<RsyslogdP
       'module(load="imuxsock" SysSock.Use="off")',
       `input(type="imuxsock" Socket="${socket}")`,
       "$RepeatedMsgReduction on",
-      remoteLine[options.release](target),
+      ...(options.forwarding ?? [remoteLine[options.release](target)]),
       "",
     ].join("\n"),
   );

@@ -78,7 +78,7 @@ describe.each([
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     for (const complaint of [
       "LOGWARDEN_TRUSTED_PROXYS: no such variable",
-      'LOGWARDEN_LISTEN: expected ADDRESS:PORT, got "localhost:10514"',
+      'LOGWARDEN_LISTEN: expected ADDRESS:PORT or off, got "localhost:10514"',
       'LOGWARDEN_FRAME_BYTES_MAX: expected a whole number from 480 to 65536, got "12"',
       'LOGWARDEN_TRUSTED_PROXIES: expected addresses or prefixes with commas between, got "10.0.0.0/33"',
       "LOGWARDEN_QUEUES: must be set, for example",

@@ -9,7 +9,12 @@ import { edge, type Rig, startRig, until } from "./rig.ts";
 let rig: Rig;
 beforeAll(async () => {
   // Shorter than a test may take, longer than any peer here needs for a header that it means to send.
-  rig = await startRig({ env: { LOGWARDEN_HEADER_TIMEOUT_MS: "1000", LOGWARDEN_LOG_LEVEL: "debug" } });
+  const env = {
+    LOGWARDEN_HEADER_TIMEOUT_MS: "1000",
+    LOGWARDEN_LOG_LEVEL: "debug",
+    LOGWARDEN_DEVICE_CONNECTIONS_MAX: "1000",
+  };
+  rig = await startRig({ env });
 });
 afterAll(() => rig.close());
 

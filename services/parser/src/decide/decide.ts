@@ -6,7 +6,7 @@
  */
 
 import type { Device, Inventory } from "@logwarden/shared/inventory";
-import { clipUser, type Task } from "@logwarden/shared/task";
+import { clipReason, clipUser, type Task } from "@logwarden/shared/task";
 import type { LogEvent } from "../recognize/recognize.ts";
 
 export type Decision =
@@ -17,22 +17,29 @@ export type Decision =
  * @param at when the line was received, ISO 8601
  * @param id of the task; the same id must never be given to two events
  */
-export function decide(event: LogEvent, device: Device, inventory: Inventory, at: string, id: string): Decision {
+export function decide(
+  event: LogEvent,
+  device: Device,
+  inventory: Pick<Inventory, "neverBan">,
+  at: string,
+  id: string,
+): Decision {
+  const { rule, count } = event;
   const host = device.address.text;
-  const rest = { v: 1 as const, id, at, rule: event.rule, count: event.count };
-  switch (event.type) {
-    case "password_failed": {
-      const reason = inventory.neverBan.reasonFor(event.from);
-      if (reason !== undefined)
-        return { kind: "refused", reason: "never-ban", detail: `${event.from.text}: ${reason}` };
-      const user = event.user === undefined ? {} : { user: clipUser(event.user) };
-      return { kind: "task", task: { host, type: event.type, from: event.from.text, ...rest, ...user } };
+  if (event.type === "interface_down") {
+    if (device.protect.includes(event.interface)) {
+      return { kind: "refused", reason: "protected", detail: `${event.interface} of ${device.key}` };
     }
-    case "interface_down": {
-      if (device.protect.includes(event.interface)) {
-        return { kind: "refused", reason: "protected", detail: `${event.interface} of ${device.key}` };
-      }
-      return { kind: "task", task: { host, type: event.type, interface: event.interface, ...rest } };
-    }
+    const task: Task = { host, type: event.type, interface: event.interface, v: 1, id, at, rule, count };
+    return { kind: "task", task };
   }
+  const { type, from, user, reason, status, action } = event;
+  const never = inventory.neverBan.reasonFor(from);
+  if (never !== undefined) return { kind: "refused", reason: "never-ban", detail: `${from.text}: ${never}` };
+  const task = { host, type, from: from.text, v: 1, id, at, rule, count } as Task;
+  if (user !== undefined) task.user = clipUser(user);
+  if (reason !== undefined) task.reason = clipReason(reason);
+  if (status !== undefined) task["status"] = status;
+  if (action !== undefined) task["action"] = action;
+  return { kind: "task", task };
 }

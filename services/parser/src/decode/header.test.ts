@@ -1,9 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
-import { decodeHeader } from "./header.ts";
+import { Header } from "./header.ts";
 
-function decode(line: string) {
-  const header = decodeHeader(line, 0, line.length);
-  return header && { facility: header.facility, program: header.program, text: line.slice(header.textFrom) };
+function decode(line: string, to = line.length) {
+  const header = new Header();
+  const bytes = Buffer.from(line, "latin1");
+  if (!header.read(bytes, 0, to) || !header.readText(bytes, to)) return undefined;
+  const { facility, programFrom, programTo, textFrom } = header;
+  return { facility, program: line.slice(programFrom, programTo), text: line.slice(textFrom, to) };
 }
 
 describe("a header is read", () => {
@@ -12,9 +15,9 @@ describe("a header is read", () => {
     ["<38>Nov  1 04:44:40 gw1 sshd: hello", { facility: 4, program: "sshd", text: "hello" }],
     ["<6>Nov 21 04:44:40 gw1 kernel: [ 12.3] eth1: up", { facility: 0, program: "kernel", text: "[ 12.3] eth1: up" }],
     ["<30>Nov 21 04:44:40 gw1 netplugd[812]: ", { facility: 3, program: "netplugd", text: "" }],
-    ["Nov 21 04:44:40 gw1 sshd[2319]: hello", { facility: undefined, program: "sshd", text: "hello" }],
+    ["Nov 21 04:44:40 gw1 sshd[2319]: hello", { facility: -1, program: "sshd", text: "hello" }],
     ["<38>2026-11-21T04:44:36.689151+00:00 gw1 sshd[7]: hello", { facility: 4, program: "sshd", text: "hello" }],
-    ["2026-11-21T04:44:36+01:00 gw1 sshd[7]: hello", { facility: undefined, program: "sshd", text: "hello" }],
+    ["2026-11-21T04:44:36+01:00 gw1 sshd[7]: hello", { facility: -1, program: "sshd", text: "hello" }],
     ["<13>Nov 21 04:44:40 gw1 last message repeated", { facility: 1, program: "last", text: "message repeated" }],
     ["<38>1 2026-11-21T04:44:36Z gw1 sshd 2317 - -  hello", { facility: 4, program: "sshd", text: "hello" }],
     ["<38>1 - - sshd - - - \u00ef\u00bb\u00bfhello", { facility: 4, program: "sshd", text: "hello" }],
@@ -45,7 +48,6 @@ describe("no header is read", () => {
 test("nothing outside the line is looked at", () => {
   const text = "<38>Nov 21 04:44:40 gw1 sshd[2319]: hello";
   for (let to = 0; to <= text.length; to++) {
-    const whole = decodeHeader(text, 0, to);
-    expect(whole).toEqual(decodeHeader(text.slice(0, to), 0, to));
+    expect(decode(text, to)).toEqual(decode(text.slice(0, to)));
   }
 });

@@ -4,105 +4,167 @@
  * Reads RFC 3164 (`<38>Nov 21 04:44:40 gw1 sshd[2319]: text`), the same with a time of RFC 3339 (rsyslog's ForwardFormat, and
  * the log files of newer Debians), and RFC 5424 (`<38>1 2026-… gw1 sshd 2319 - - text`), by position and without regular
  * expressions. The host name and the time are the sender's claim: skipped, never used.
- * The text is latin1 as it came from the framer.
+ * Looks at bytes, as they came from the framer.
  */
-
-export interface Header {
-  /** RFC 5424 §6.2.1; undefined when the line has no PRI, as in a log file. */
-  facility: number | undefined;
-  /** The name that the program gave itself. */
-  program: string;
-  /** The message is text[textFrom..to). */
-  textFrom: number;
-}
 
 const space = 0x20;
 /** 23 * 8 + 7: the largest PRI (RFC 5424 §6.2.1). */
 const priorityMax = 191;
 /** RFC 5424 allows an APP-NAME of 48 characters; nothing longer can be a program of ours. */
 const programCharactersMax = 64;
+/** Host names are at most 255 characters (RFC 1035). */
+const fieldCharactersMax = 256;
 
-/** @returns undefined when the line has no header that either RFC knows */
-export function decodeHeader(text: string, from: number, to: number): Header | undefined {
-  let at = from;
-  let facility: number | undefined;
-  if (text.charCodeAt(at) === 0x3c) {
-    const close = at + 5 < to ? text.slice(at + 1, at + 5).indexOf(">") : -1;
-    const digits = close < 1 ? "" : text.slice(at + 1, at + 1 + close);
-    if (!isDecimal(digits) || Number(digits) > priorityMax) return undefined;
-    facility = Number(digits) >> 3;
-    at += close + 2;
-    if (text.charCodeAt(at) === 0x31 && text.charCodeAt(at + 1) === space)
-      return decode5424(text, at + 2, to, facility);
+/**
+ * The places of a header in its line: first who speaks (`read`), then, for the few lines that matter, where the text begins
+ * (`readText`). One object is read into again and again.
+ */
+export class Header {
+  /** RFC 5424 §6.2.1; -1 when the line has no PRI, as in a log file. */
+  facility = -1;
+  /** The name that the program gave itself is bytes[programFrom..programTo). */
+  programFrom = 0;
+  programTo = 0;
+  /** The message begins here; spaces before it are skipped. Set by readText. */
+  textFrom = 0;
+  #is5424 = false;
+
+  /**
+   * Reads bytes[from..to) as far as the program's name.
+   * @returns false when it has no header that either RFC knows
+   */
+  read(bytes: Uint8Array, from: number, to: number): boolean {
+    let at = from;
+    this.facility = -1;
+    this.#is5424 = false;
+    if (bytes[at] === 0x3c) {
+      at = this.#readPriority(bytes, at + 1, to);
+      if (at === -1) return false;
+      if (bytes[at] === 0x31 && bytes[at + 1] === space) {
+        this.#is5424 = true;
+        return this.#read5424(bytes, at + 2, to);
+      }
+    }
+    if (startsWithTimestamp(bytes, at, to)) return this.#read3164(bytes, at + 16, to);
+    if (!startsWithDate(bytes, at, to)) return false;
+    const timeEnd = nextSpace(bytes, at, to);
+    return timeEnd !== -1 && this.#read3164(bytes, timeEnd + 1, to);
   }
-  if (startsWithTimestamp(text, at, to)) return decode3164(text, at + 16, to, facility);
-  if (!startsWithDate(text, at)) return undefined;
-  const timeEnd = nextSpace(text, at, to);
-  return timeEnd === -1 ? undefined : decode3164(text, timeEnd + 1, to, facility);
+
+  /**
+   * Finds where the text begins, behind the name that `read` found.
+   * @returns false when what stands between is broken
+   */
+  readText(bytes: Uint8Array, to: number): boolean {
+    return this.#is5424 ? this.#readText5424(bytes, to) : this.#readText3164(bytes, to);
+  }
+
+  /** `38>`. @returns the place behind it, -1 when it is none */
+  #readPriority(bytes: Uint8Array, from: number, to: number): number {
+    let priority = 0;
+    let at = from;
+    for (; at < from + 3; at++) {
+      const code = bytes[at] as number;
+      if (code < 0x30 || code > 0x39) break;
+      priority = priority * 10 + (code - 0x30);
+    }
+    if (at === from || at >= to || bytes[at] !== 0x3e || priority > priorityMax) return -1;
+    this.facility = priority >> 3;
+    return at + 1;
+  }
+
+  /** HOST TAG (RFC 3164 §4.1.3). `at` is the first character of the host name. */
+  #read3164(bytes: Uint8Array, at: number, to: number): boolean {
+    const hostEnd = nextSpace(bytes, at, to);
+    if (hostEnd === -1) return false;
+    const from = hostEnd + 1;
+    const max = Math.min(to, from + programCharactersMax);
+    let end = from;
+    for (; end < max; end++) {
+      const code = bytes[end];
+      if (code === 0x5b || code === 0x3a || code === space) break;
+    }
+    if (end === from || (end === max && end < to)) return false;
+    this.programFrom = from;
+    this.programTo = end;
+    return true;
+  }
+
+  /** [PID]: text (RFC 3164 §4.1.3). */
+  #readText3164(bytes: Uint8Array, to: number): boolean {
+    let end = this.programTo;
+    if (bytes[end] === 0x5b) {
+      while (end < to && bytes[end] !== 0x5d) end++;
+      end++;
+    }
+    if (bytes[end] === 0x3a) end++;
+    this.textFrom = skipSpaces(bytes, Math.min(end, to), to);
+    return true;
+  }
+
+  /** TIMESTAMP HOSTNAME APP-NAME (RFC 5424 §6). `at` is the first character of the timestamp. */
+  #read5424(bytes: Uint8Array, at: number, to: number): boolean {
+    const timeEnd = nextSpace(bytes, at, to);
+    if (timeEnd <= at) return false;
+    const hostEnd = nextSpace(bytes, timeEnd + 1, to);
+    if (hostEnd <= timeEnd + 1) return false;
+    const end = nextSpace(bytes, hostEnd + 1, to);
+    if (end <= hostEnd + 1 || end - hostEnd - 1 > programCharactersMax) return false;
+    this.programFrom = hostEnd + 1;
+    this.programTo = end;
+    return true;
+  }
+
+  /** PROCID MSGID STRUCTURED-DATA [MSG] (RFC 5424 §6). */
+  #readText5424(bytes: Uint8Array, to: number): boolean {
+    const from = this.programTo + 1;
+    const processEnd = nextSpace(bytes, from, to);
+    if (processEnd <= from) return false;
+    const messageIdEnd = nextSpace(bytes, processEnd + 1, to);
+    if (messageIdEnd <= processEnd + 1) return false;
+    const data = messageIdEnd + 1;
+    const dataEnd = data < to && bytes[data] === 0x2d ? data + 1 : structuredDataEnd(bytes, data, to);
+    if (dataEnd === -1 || (dataEnd < to && bytes[dataEnd] !== space)) return false;
+    let textFrom = Math.min(dataEnd + 1, to);
+    // A byte order mark says that the text is UTF-8 (§6.4), which is what we take it for anyway.
+    if (
+      textFrom + 3 <= to &&
+      bytes[textFrom] === 0xef &&
+      bytes[textFrom + 1] === 0xbb &&
+      bytes[textFrom + 2] === 0xbf
+    ) {
+      textFrom += 3;
+    }
+    this.textFrom = skipSpaces(bytes, textFrom, to);
+    return true;
+  }
 }
 
 /** Whether `YYYY-MM-DDT` stands here (RFC 3339 §5.6). Looks at the punctuation only: the time is not used. */
-function startsWithDate(text: string, at: number): boolean {
-  return text.charCodeAt(at + 4) === 0x2d && text.charCodeAt(at + 7) === 0x2d && text.charCodeAt(at + 10) === 0x54;
+function startsWithDate(bytes: Uint8Array, at: number, to: number): boolean {
+  return at + 11 <= to && bytes[at + 4] === 0x2d && bytes[at + 7] === 0x2d && bytes[at + 10] === 0x54;
 }
 
 /** Whether `Mmm dd hh:mm:ss ` stands here (RFC 3164 §4.1.2). Looks at the punctuation only: the time is not used. */
-export function startsWithTimestamp(text: string, at: number, to: number): boolean {
+export function startsWithTimestamp(bytes: Uint8Array, at: number, to: number): boolean {
   return (
     at + 16 <= to &&
-    text.charCodeAt(at + 3) === space &&
-    text.charCodeAt(at + 6) === space &&
-    text.charCodeAt(at + 9) === 0x3a &&
-    text.charCodeAt(at + 12) === 0x3a &&
-    text.charCodeAt(at + 15) === space
+    bytes[at + 3] === space &&
+    bytes[at + 6] === space &&
+    bytes[at + 9] === 0x3a &&
+    bytes[at + 12] === 0x3a &&
+    bytes[at + 15] === space
   );
 }
 
-/** HOST TAG[PID]: text (RFC 3164 §4.1.3). `at` is the first character of the host name. */
-function decode3164(text: string, at: number, to: number, facility: number | undefined): Header | undefined {
-  const hostEnd = nextSpace(text, at, to);
-  if (hostEnd === -1) return undefined;
-  const tagFrom = hostEnd + 1;
-  const tagMax = Math.min(to, tagFrom + programCharactersMax);
-  let end = tagFrom;
-  while (end < tagMax && !endsTag(text.charCodeAt(end))) end++;
-  if (end === tagFrom || (end === tagMax && end < to)) return undefined;
-  const program = text.slice(tagFrom, end);
-  if (text.charCodeAt(end) === 0x5b) {
-    while (end < to && text.charCodeAt(end) !== 0x5d) end++;
-    end++;
-  }
-  if (text.charCodeAt(end) === 0x3a) end++;
-  return { facility, program, textFrom: skipSpaces(text, Math.min(end, to), to) };
-}
-
-/** TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG] (RFC 5424 §6). `at` is the first of the timestamp. */
-function decode5424(text: string, at: number, to: number, facility: number): Header | undefined {
-  let field = at;
-  let program = "";
-  for (let index = 0; index < 5; index++) {
-    const end = nextSpace(text, field, to);
-    if (end === -1 || end === field) return undefined;
-    if (index === 2) program = text.slice(field, end);
-    field = end + 1;
-  }
-  if (program.length > programCharactersMax) return undefined;
-  const dataEnd = text.charCodeAt(field) === 0x2d ? field + 1 : structuredDataEnd(text, field, to);
-  if (dataEnd === -1 || (dataEnd < to && text.charCodeAt(dataEnd) !== space)) return undefined;
-  let textFrom = Math.min(dataEnd + 1, to);
-  // A byte order mark says that the text is UTF-8 (§6.4), which is what we take it for anyway.
-  if (text.startsWith("\u00ef\u00bb\u00bf", textFrom)) textFrom += 3;
-  return { facility, program, textFrom: skipSpaces(text, textFrom, to) };
-}
-
 /** The end of `[id name="value"…][…]`; -1 when it is not closed (RFC 5424 §6.3). Values escape `"`, `\` and `]`. */
-function structuredDataEnd(text: string, from: number, to: number): number {
+function structuredDataEnd(bytes: Uint8Array, from: number, to: number): number {
   let at = from;
-  while (at < to && text.charCodeAt(at) === 0x5b) {
+  while (at < to && bytes[at] === 0x5b) {
     let quoted = false;
     for (at++; ; at++) {
       if (at >= to) return -1;
-      const code = text.charCodeAt(at);
+      const code = bytes[at];
       if (quoted && code === 0x5c) at++;
       else if (code === 0x22) quoted = !quoted;
       else if (code === 0x5d && !quoted) break;
@@ -112,24 +174,16 @@ function structuredDataEnd(text: string, from: number, to: number): number {
   return at === from ? -1 : at;
 }
 
-function endsTag(code: number): boolean {
-  return code === 0x5b || code === 0x3a || code === space;
-}
-
-/** Host names are at most 255 characters (RFC 1035); the bound keeps the search inside the frame. */
-function nextSpace(text: string, from: number, to: number): number {
-  const max = Math.min(to, from + 256);
-  for (let at = from; at < max; at++) if (text.charCodeAt(at) === space) return at;
+/** @returns -1 when there is none within a field's length */
+function nextSpace(bytes: Uint8Array, from: number, to: number): number {
+  const max = Math.min(to, from + fieldCharactersMax);
+  for (let at = from; at < max; at++) if (bytes[at] === space) return at;
   return -1;
 }
 
 /** rsyslog's %msg% begins with the space behind the tag, so its RFC 5424 form has two. */
-function skipSpaces(text: string, from: number, to: number): number {
+export function skipSpaces(bytes: Uint8Array, from: number, to: number): number {
   let at = from;
-  while (at < to && text.charCodeAt(at) === space) at++;
+  while (at < to && bytes[at] === space) at++;
   return at;
-}
-
-function isDecimal(digits: string): boolean {
-  return digits.length > 0 && digits.length <= 3 && [...digits].every((digit) => digit >= "0" && digit <= "9");
 }

@@ -56,7 +56,12 @@ function judge({ expect: wanted }: Case, chunks: readonly Buffer[]): void {
     case "ok":
       expect(header).toMatchObject({
         kind: "proxied",
-        ends: { source: wanted.src, sourcePort: wanted.sport, destination: wanted.dst, destinationPort: wanted.dport },
+        ends: {
+          source: { text: wanted.src },
+          sourcePort: wanted.sport,
+          destination: { text: wanted.dst },
+          destinationPort: wanted.dport,
+        },
       });
       break;
     case "local":
@@ -94,7 +99,7 @@ describe("a PROXY header", () => {
   ])("captured from a real HAProxy: %s names %s", (id, source) => {
     expect(parseProxyHeader(Buffer.from(captured[id] ?? "", "hex"))).toMatchObject({
       kind: "proxied",
-      ends: { source },
+      ends: { source: { text: source } },
     });
   });
 

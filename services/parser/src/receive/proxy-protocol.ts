@@ -11,7 +11,7 @@
  */
 
 import { isIPv4, isIPv6 } from "node:net";
-import { parseAddress } from "@logwarden/shared/ip";
+import { type Address, parseAddress } from "@logwarden/shared/ip";
 import { crc32c } from "./crc32c.ts";
 
 /** Why a header is refused: a closed list, because it is a metric label. */
@@ -32,10 +32,10 @@ export type HeaderFault =
   | "bad-checksum";
 
 export interface ProxyEnds {
-  /** Canonical text of the source address: the device. */
-  source: string;
+  /** The device. */
+  source: Address;
   sourcePort: number;
-  destination: string;
+  destination: Address;
   destinationPort: number;
 }
 
@@ -167,7 +167,7 @@ function proxied(
 ): ProxyHeader {
   const [from, to] = [parseAddress(source), parseAddress(destination)];
   if (from === undefined || to === undefined) return refused("bad-address");
-  return { kind: "proxied", ends: { source: from.text, sourcePort, destination: to.text, destinationPort }, consumed };
+  return { kind: "proxied", ends: { source: from, sourcePort, destination: to, destinationPort }, consumed };
 }
 
 function refused(fault: HeaderFault): ProxyHeader {

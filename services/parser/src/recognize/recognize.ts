@@ -1,150 +1,285 @@
 /**
  * Line → LogEvent: what a rule reads out of a syslog line, or nothing.
  *
- *   header ──▶ unwrap ──▶ rules of the program ──▶ event
+ *   header ──▶ program's rules? ──▶ unwrap ──▶ the forms that can stand here ──▶ the first that does ──▶ event
+ *                 └─ none: most lines end here, after some thirty characters
  *
- * Unwrap: rsyslog sums repeats up as `message repeated N times: [ TEXT]`; the event then counts N. And a line that came
- * through `logger` holds a whole second line with its own header; it is unwrapped only from facility user (1), which no
- * network daemon writes, so that nobody can smuggle a line of "sshd" into the text of another daemon.
+ * Unwrap: rsyslog sums repeats up as `message repeated N times: [ TEXT]`; the event then counts N. The kernel puts its uptime
+ * before the text. And a line that came through `logger` holds a whole second line with its own header; it is unwrapped
+ * only from facility user (1), which no network daemon writes, so that nobody can smuggle a line of "sshd" into the text
+ * of another daemon.
  *
- * Pure. Text is latin1 (see receive/framing.ts); fields of an event are decoded to UTF-8 here.
+ * Pure. Fields of an event are decoded to UTF-8 here; everything before is latin1 (latin1.ts).
  */
 
 import { type Address, parseAddress } from "@logwarden/shared/ip";
-import { decodeHeader, startsWithTimestamp } from "../decode/header.ts";
-import type { Rule } from "./rule.ts";
-import { netplugdRules } from "./rules/netplugd.ts";
-import { sshdRules } from "./rules/sshd.ts";
-import { compileTemplate, type Fields, type Matcher, TemplateError } from "./template.ts";
+import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
+import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
+import { Dispatcher, type Entry } from "./dispatch.ts";
+import { ProgramTable } from "./programs.ts";
+import type { EventType, Rule } from "./rule.ts";
+import { FieldView, fieldsMax, type Template } from "./template.ts";
 
-/** Every rule that ships, in the order they are tried. */
-export const shippedRules: readonly Rule[] = [...sshdRules, ...netplugdRules];
-
-export type LogEvent = { rule: string; count: number } & (
-  | { type: "password_failed"; from: Address; user?: string }
+/** What a line said. `count`: how often, where its sender summed repeats up. */
+export type LogEvent = { rule: string; count: number; mended?: Mended } & (
   | { type: "interface_down"; interface: string }
+  | {
+      type: Exclude<EventType, "interface_down">;
+      from: Address;
+      user?: string;
+      /** Of http_error: 100 to 599. */
+      status?: number;
+      /** Of peer_ban. */
+      action?: PeerAction;
+      reason?: string;
+    }
 );
+
+type SubjectEvent = Extract<LogEvent, { from: Address }>;
+
+export type PeerAction = "ban" | "unban" | "restore";
 
 /** A field held bytes that are no text: read all the same (an attack must not hide behind a bad byte), and counted. */
 export type Mended = "invalid-utf8" | "control-character";
 
-export type Recognition =
-  | { kind: "event"; event: LogEvent; mended?: Mended }
-  | { kind: "unrecognized"; program: string }
-  | { kind: "malformed" };
+/** An event; or no rule claims the line; or it is no line of syslog. */
+export type Recognition = LogEvent | "unrecognized" | "malformed";
 
 export interface Recognizer {
-  /** Reads the line text[from..to). */
-  recognize(text: string, from: number, to: number): Recognition;
+  /** Reads the line read[from..to). */
+  recognize(read: Latin1, from: number, to: number): Recognition;
+  /** The program whose line it is, as it names itself; of a line that came through logger, the one inside. */
+  programOf(read: Latin1, from: number, to: number): string | undefined;
+  /** Names of the programs whose lines are looked at. */
+  readonly programs: ReadonlySet<string>;
 }
 
-interface CompiledRule {
+/** A rule whose templates are compiled; rules.ts makes and checks it. */
+export interface CompiledRule {
   rule: Rule;
-  match: Matcher;
+  templates: readonly Template[];
+}
+
+/** What a matched form belongs to. */
+interface Owner {
+  rule: Rule;
+  view: FieldView;
+  /** Numbers of the fields that mean something; -1: the template has none of that name. */
+  address: number;
+  interface: number;
+  user: number;
+  status: number;
+  reason: number;
+  set: { action?: PeerAction; reason?: string };
+  /** Further fields that must hold an address. */
+  otherAddresses: readonly number[];
+}
+
+interface Program {
+  name: string;
+  forms: Dispatcher<Owner>;
 }
 
 const facilityUser = 1;
 /** A log file of an hour could be summed up in one line; more digits than this are somebody's joke. */
 const repeatDigitsMax = 9;
-
-/**
- * Compiles rules.
- * @param disabled names of rules that are switched off
- * @throws TemplateError when a rule is malformed or a disabled name is no rule's
- */
-export function createRecognizer(rules: readonly Rule[], disabled: readonly string[] = []): Recognizer {
-  const unknown = disabled.filter((name) => !rules.some((rule) => rule.name === name));
-  if (unknown.length > 0) {
-    throw new TemplateError(
-      `no such rule: ${unknown.join(", ")}; rules are ${rules.map(({ name }) => name).join(", ")}`,
-    );
-  }
-  const byProgram = new Map<string, CompiledRule[]>();
-  for (const rule of rules) {
-    if (disabled.includes(rule.name)) continue;
-    const compiled = { rule, match: compileTemplate(rule.match) };
-    for (const program of rule.programs) byProgram.set(program, [...(byProgram.get(program) ?? []), compiled]);
-  }
-  return { recognize: (text, from, to) => recognizeLine(byProgram, text, from, to) };
-}
-
-function recognizeLine(byProgram: Map<string, CompiledRule[]>, text: string, from: number, to: number): Recognition {
-  const header = decodeHeader(text, from, to);
-  if (header === undefined) return { kind: "malformed" };
-  let { program } = header;
-  let message = unwrapRepeated(text, header.textFrom, to, 1);
-  if (header.facility === facilityUser) {
-    const inner = skipSpaces(text, message.from, message.to);
-    if (startsWithTimestamp(text, inner, message.to)) {
-      const innerHeader = decodeHeader(text, inner, message.to);
-      if (innerHeader === undefined) return { kind: "malformed" };
-      program = innerHeader.program;
-      message = unwrapRepeated(text, innerHeader.textFrom, message.to, message.count);
+/** @param rules in the order in which they are tried */
+export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
+  const places = new Int32Array(2 * fieldsMax);
+  const entries = new Map<string, Entry<Owner>[]>();
+  for (const { rule, templates } of rules) {
+    for (const template of templates) {
+      const number = (name: string): number => template.fields.indexOf(name);
+      const owner: Owner = {
+        rule,
+        view: new FieldView(template.fields, places),
+        address: number("address"),
+        interface: number("interface"),
+        user: number("user"),
+        status: number("status"),
+        reason: number("reason"),
+        set: rule.set ?? {},
+        otherAddresses: template.kinds.flatMap((kind, at) =>
+          kind === "ip" && template.fields[at] !== "address" ? [at] : [],
+        ),
+      };
+      for (const program of rule.programs) {
+        const known = entries.get(program) ?? [];
+        known.push(...template.forms.map((form) => ({ form, owner })));
+        entries.set(program, known);
+      }
     }
   }
-  for (const { rule, match } of byProgram.get(program) ?? []) {
-    const fields = match(text, message.from, message.to);
-    if (fields === undefined || rule.where?.(fields) === false) continue;
-    const recognition = toEvent(rule, fields, message.count);
-    if (recognition !== undefined) return recognition;
+  const programs = new ProgramTable(
+    [...entries].map(([name, forms]): [string, Program] => [name, { name, forms: new Dispatcher(forms) }]),
+  );
+  const reader = new LineReader(programs, places);
+  return {
+    recognize: (read, from, to) => reader.read(read, from, to),
+    programOf: (read, from, to) => reader.programOf(read, from, to),
+    programs: new Set(entries.keys()),
+  };
+}
+
+class LineReader {
+  readonly #programs: ProgramTable<Program>;
+  readonly #header = new Header();
+  /** Of the form that is being tried. */
+  readonly #places: Int32Array;
+  /** The message, as far as it is unwrapped. */
+  #from = 0;
+  #to = 0;
+  #count = 1;
+
+  constructor(programs: ProgramTable<Program>, places: Int32Array) {
+    this.#programs = programs;
+    this.#places = places;
   }
-  return { kind: "unrecognized", program };
-}
 
-interface Message {
-  from: number;
-  to: number;
-  count: number;
-}
+  read(read: Latin1, from: number, to: number): Recognition {
+    const header = this.#header;
+    if (!header.read(read.bytes, from, to)) return "malformed";
+    if (header.facility === facilityUser) return this.#readLogger(read, to);
+    const program = this.#programs.get(read.bytes, header.programFrom, header.programTo);
+    if (program === undefined) return "unrecognized";
+    if (!header.readText(read.bytes, to)) return "malformed";
+    this.#begin(header.textFrom, to);
+    this.#unwrapRepeated(read);
+    return this.#readMessage(program, read);
+  }
 
-/** `message repeated N times: [ TEXT]` → TEXT, N times as often. Anything else is returned as it is. */
-function unwrapRepeated(text: string, from: number, to: number, count: number): Message {
-  const plain = { from, to, count };
-  const prefix = "message repeated ";
-  const middle = " times: [";
-  if (!text.startsWith(prefix, from) || text.charCodeAt(to - 1) !== 0x5d) return plain;
-  const numberFrom = from + prefix.length;
-  let numberTo = numberFrom;
-  while (isDigit(text.charCodeAt(numberTo)) && numberTo - numberFrom < repeatDigitsMax) numberTo++;
-  const times = Number(text.slice(numberFrom, numberTo));
-  if (numberTo === numberFrom || times < 1 || !text.startsWith(middle, numberTo)) return plain;
-  const innerFrom = skipSpaces(text, numberTo + middle.length, to - 1);
-  return { from: innerFrom, to: to - 1, count: Math.min(count * times, Number.MAX_SAFE_INTEGER) };
-}
+  programOf(read: Latin1, from: number, to: number): string | undefined {
+    if (this.read(read, from, to) === "malformed") return undefined;
+    return read.text.slice(this.#header.programFrom, this.#header.programTo);
+  }
 
-function toEvent(rule: Rule, fields: Fields, count: number): Recognition | undefined {
-  const base = { rule: rule.name, count };
-  switch (rule.type) {
-    case "password_failed": {
-      const from = parseAddress(fields["address"] ?? "");
-      if (from === undefined) return undefined;
-      if (fields["user"] === undefined) return { kind: "event", event: { ...base, type: rule.type, from } };
-      const user = readText(fields["user"]);
-      const event: LogEvent = { ...base, type: rule.type, from, user: user.text };
-      return user.mended === undefined ? { kind: "event", event } : { kind: "event", event, mended: user.mended };
+  /** A line of facility user: what it says itself, or the line inside it. */
+  #readLogger(read: Latin1, to: number): Recognition {
+    const header = this.#header;
+    if (!header.readText(read.bytes, to)) return "malformed";
+    this.#begin(header.textFrom, to);
+    this.#unwrapRepeated(read);
+    const inner = skipSpaces(read.bytes, this.#from, this.#to);
+    if (startsWithTimestamp(read.bytes, inner, this.#to)) {
+      if (!header.read(read.bytes, inner, this.#to) || !header.readText(read.bytes, this.#to)) return "malformed";
+      this.#from = header.textFrom;
+      this.#unwrapRepeated(read);
     }
-    case "interface_down": {
-      const name = fields["interface"];
+    const program = this.#programs.get(read.bytes, header.programFrom, header.programTo);
+    return program === undefined ? "unrecognized" : this.#readMessage(program, read);
+  }
+
+  #begin(from: number, to: number): void {
+    this.#from = from;
+    this.#to = to;
+    this.#count = 1;
+  }
+
+  /** `message repeated N times: [ TEXT]` → TEXT, N times as often. Anything else stays as it is. */
+  #unwrapRepeated({ text, bytes }: Latin1): void {
+    if (bytes[this.#to - 1] !== closingBracket || !standsAt(repeated, bytes, this.#from)) return;
+    const numberFrom = this.#from + repeated.length;
+    let numberTo = numberFrom;
+    while (isDigit(bytes[numberTo]) && numberTo - numberFrom < repeatDigitsMax) numberTo++;
+    const times = Number(text.slice(numberFrom, numberTo));
+    if (numberTo === numberFrom || times < 1 || !standsAt(repeatedTimes, bytes, numberTo)) return;
+    this.#to -= 1;
+    this.#from = skipSpaces(bytes, numberTo + repeatedTimes.length, this.#to);
+    this.#count = Math.min(this.#count * times, Number.MAX_SAFE_INTEGER);
+  }
+
+  #readMessage(program: Program, read: Latin1): Recognition {
+    const to = this.#to;
+    const from = program.name === "kernel" ? skipUptime(read.bytes, this.#from, to) : this.#from;
+    const { forms } = program;
+    const candidates = forms.find(read.bytes, from, to);
+    for (let index = 0; index < candidates; index++) {
+      const { form, owner } = forms.candidate(index);
+      if (!form.match(read.bytes, from, to, this.#places)) continue;
+      const { where } = owner.rule;
+      if (where !== undefined && !where(owner.view.show(read.text))) continue;
+      const event = this.#toEvent(owner, read);
+      if (event !== undefined) return event;
+    }
+    return "unrecognized";
+  }
+
+  /** @returns undefined when a field does not hold what its name promises: the line is no such event */
+  #toEvent(owner: Owner, read: Latin1): LogEvent | undefined {
+    const { text } = read;
+    const { rule } = owner;
+    if (owner.otherAddresses.length > 0 && !this.#areAddresses(owner.otherAddresses, text)) return undefined;
+    if (rule.type === "interface_down") {
+      const name = this.#field(owner.interface, text);
       if (name === undefined) return undefined;
-      return { kind: "event", event: { ...base, type: rule.type, interface: name } };
+      return { rule: rule.name, count: this.#count, type: rule.type, interface: name };
     }
+    const address = this.#field(owner.address, text);
+    const from = address === undefined ? undefined : parseAddress(address);
+    if (from === undefined) return undefined;
+    const event: SubjectEvent = { rule: rule.name, count: this.#count, type: rule.type, from };
+    const user = this.#readable(owner.user, read, event);
+    if (user !== undefined) event.user = user;
+    const reason = this.#readable(owner.reason, read, event) ?? owner.set.reason;
+    if (reason !== undefined) event.reason = reason;
+    if (owner.set.action !== undefined) event.action = owner.set.action;
+    const status = this.#field(owner.status, text);
+    if (status !== undefined) {
+      event.status = Number(status);
+      if (event.status < 100 || event.status > 599) return undefined;
+    }
+    return event;
+  }
+
+  /** As #field, as text that is safe to pass on: U+FFFD stands for what is not UTF-8 and for control characters. */
+  #readable(number: number, { text, bytes }: Latin1, event: SubjectEvent): string | undefined {
+    if (number === -1) return undefined;
+    const from = this.#places[2 * number] as number;
+    const to = this.#places[2 * number + 1] as number;
+    if (from === -1) return undefined;
+    if (isPrintableAscii(bytes, from, to)) return text.slice(from, to);
+    const decoded = Buffer.from(bytes.subarray(from, to)).toString("utf8");
+    const clean = decoded.replace(/\p{Cc}/gu, "\ufffd");
+    if (clean !== decoded) event.mended = "control-character";
+    else if (decoded.includes("\ufffd")) event.mended = "invalid-utf8";
+    return clean;
+  }
+
+  #areAddresses(numbers: readonly number[], text: string): boolean {
+    return numbers.every((number) => {
+      const address = this.#field(number, text);
+      return address === undefined || parseAddress(address) !== undefined;
+    });
+  }
+
+  #field(number: number, text: string): string | undefined {
+    if (number === -1) return undefined;
+    const from = this.#places[2 * number] as number;
+    return from === -1 ? undefined : text.slice(from, this.#places[2 * number + 1]);
   }
 }
 
-/** Bytes → text that is safe to pass on: U+FFFD stands for what is not UTF-8 and for control characters. */
-function readText(latin1: string): { text: string; mended?: Mended } {
-  const decoded = Buffer.from(latin1, "latin1").toString("utf8");
-  const text = decoded.replace(/\p{Cc}/gu, "\ufffd");
-  if (text !== decoded) return { text, mended: "control-character" };
-  return decoded.includes("\ufffd") ? { text, mended: "invalid-utf8" } : { text };
+const repeated = literalBytes("message repeated ");
+const repeatedTimes = literalBytes(" times: [");
+const openingBracket = 0x5b;
+const closingBracket = 0x5d;
+
+/** `[  123.456789] ` before a message of the kernel (printk.time). */
+function skipUptime(bytes: Uint8Array, from: number, to: number): number {
+  if (bytes[from] !== openingBracket) return from;
+  let at = skipSpaces(bytes, from + 1, to);
+  while (at < to && (isDigit(bytes[at]) || bytes[at] === 0x2e)) at++;
+  return at < to && bytes[at] === closingBracket ? skipSpaces(bytes, at + 1, to) : from;
 }
 
-function skipSpaces(text: string, from: number, to: number): number {
-  let at = from;
-  while (at < to && text.charCodeAt(at) === 0x20) at++;
-  return at;
+function isPrintableAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) {
+    const code = bytes[at] as number;
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
 }
 
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39;
+function isDigit(code: number | undefined): boolean {
+  return code !== undefined && code >= 0x30 && code <= 0x39;
 }

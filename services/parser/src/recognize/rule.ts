@@ -1,18 +1,28 @@
 /** A rule: which lines of which program mean what. Data; recognize.ts compiles and applies it. */
 
+import type { TaskType } from "@logwarden/shared/task";
 import type { Fields } from "./template.ts";
 
-/** What a rule can read out of a line. Each type needs the fields named here. */
-export type EventType = "password_failed" | "interface_down";
+/** What a rule can read out of a line: the tasks that log lines lead to. */
+export type EventType = TaskType;
 
+/**
+ * The fields of a template that mean something, by name; any other is only for `where`.
+ *
+ *   {address:ip}   who it is about; every type but interface_down needs it
+ *   {interface}    interface_down needs it
+ *   {user} {status:int} {reason}   where the type has them; `set` may give a reason too, and the action of a peer_ban
+ */
 export interface Rule {
   /** Its name in logs, metrics, tasks and `rules.disabled`. */
   name: string;
   /** The programs whose lines it reads, as they name themselves. */
   programs: readonly string[];
-  /** One template (template.ts). password_failed needs {address:ip}, interface_down needs {interface:word}. */
-  match: string;
+  /** Templates (template.ts): one, or several wordings of the same meaning. */
+  match: string | readonly string[];
   type: EventType;
   /** What must hold beside the words. */
   where?: (fields: Fields) => boolean;
+  /** Fields that the words do not hold, such as `{ action: "ban" }`. */
+  set?: { readonly action?: "ban" | "unban" | "restore"; readonly reason?: string };
 }

@@ -8,20 +8,51 @@
  * - safe against log injection. A user name is the attacker's text and may hold " from 192.0.2.1 port 1 ssh2". Whatever
  *   stands right of the free text is found from the END of the line, so the last address counts: the one the daemon wrote.
  *
- * Fields: {name} free text, at most one in a template; {name:ip}; {name:int}; {name:hex} (0x…); {name:word} without spaces.
+ * Fields: {name} free text, at most one in a template; {name:ip}; {name:int}; {name:hex} (0x…); {name:word} without spaces;
+ * {name:quoted} what a program wrote between quotes, a quote inside it escaped by a backslash.
+ *
+ * A template has forms: itself with and without each optional part. Each is compiled to a matcher that writes the places
+ * of its fields into an array of the caller; nothing is allocated, and no text copied, until a line has matched.
  */
 
-import { parseAddress } from "@logwarden/shared/ip";
+import { literalBytes, standsAt } from "../latin1.ts";
 
-export type FieldKind = "text" | "ip" | "int" | "hex" | "word";
+export type FieldKind = "text" | "ip" | "int" | "hex" | "word" | "quoted";
 
 type Part = { literal: string } | { field: string; kind: FieldKind };
 
 /** The values of a matched line, by field name; latin1 text as it stands in the line. */
 export type Fields = Record<string, string>;
 
-/** Reads text[from..to). @returns the fields, or undefined when the line does not match */
-export type Matcher = (text: string, from: number, to: number) => Fields | undefined;
+/**
+ * Reads bytes[from..to).
+ * @param places of field number n (Template.fields): where it begins at 2n, where it ends at 2n + 1; -1 where it is absent
+ * @returns whether the whole of it has this form
+ */
+export type Matcher = (bytes: Uint8Array, from: number, to: number, places: Int32Array) => boolean;
+
+export interface Form {
+  /** The fixed text that every line of this form begins with; empty when a field comes first. */
+  prefix: string;
+  /** The fixed text that every line of this form ends with; empty when a field comes last. */
+  suffix: string;
+  /** The longest fixed text, which every line of this form holds. */
+  longest: string;
+  /** Whether bytes[from..to), which begins with the prefix, has this form. */
+  match: Matcher;
+}
+
+export interface Template {
+  /** Names of the fields, in the order of their numbers. */
+  fields: readonly string[];
+  kinds: readonly FieldKind[];
+  /** Fields that stand in every form. */
+  always: ReadonlySet<string>;
+  /** The form with the most fixed text first: "invalid user x" is a user x that is invalid, not a user "invalid user x". */
+  forms: readonly Form[];
+  /** Lines made from the template, with everyday values: what it must match. */
+  samples: readonly string[];
+}
 
 /** A template that cannot be used, with what is wrong with it and where. */
 export class TemplateError extends Error {
@@ -34,75 +65,137 @@ const fieldCharactersMax = 256;
 const optionalPartsMax = 4;
 /** Less fixed text than this claims lines that it does not mean. */
 const fixedCharactersMin = 4;
+/** More fields than any line of a daemon has. */
+export const fieldsMax = 32;
 
-const allowed: Record<Exclude<FieldKind, "text">, (code: number) => boolean> = {
-  // Digits, hex letters, ':', '.', and a zone behind '%' (letters, digits, '-', '_', '.').
-  ip: (code) => isWordCharacter(code),
-  int: (code) => code >= 0x30 && code <= 0x39,
-  hex: (code) => isHexDigit(code) || code === 0x78,
-  word: (code) => isWordCharacter(code),
+const quote = 0x22;
+const backslash = 0x5c;
+
+/** For each latin1 character, the kinds of field that may hold it. */
+const characterKinds = new Uint8Array(256);
+const kindBit: Record<FieldKind, number> = { text: 0, ip: 1, int: 2, hex: 4, word: 8, quoted: 16 };
+for (let code = 0; code < 256; code++) {
+  const character = String.fromCharCode(code);
+  const isVisible = code > 0x20 && code !== 0x7f;
+  characterKinds[code] =
+    // Digits, hex letters, ':', '.', and a zone behind '%': an interface's name.
+    (/[0-9A-Za-z:.%_@-]/.test(character) ? kindBit.ip : 0) |
+    (/\d/.test(character) ? kindBit.int : 0) |
+    (/[0-9A-Fa-fx]/.test(character) ? kindBit.hex : 0) |
+    (isVisible ? kindBit.word : 0) |
+    kindBit.quoted;
+}
+
+/** Everyday values of each kind, for lines that a template must match. */
+const everyday: Record<FieldKind, readonly string[]> = {
+  text: ["some text", "x"],
+  ip: ["192.0.2.7", "2001:db8::7"],
+  int: ["22", "0"],
+  hex: ["0x00001003", "0"],
+  word: ["eth1", "a-b_c.d"],
+  quoted: ["GET / HTTP/1.1", ""],
 };
 
 /**
  * Compiles a template.
- * @throws TemplateError when it is malformed, could match nearly anything, or would be ambiguous
+ * @throws TemplateError when it is malformed, could match nearly anything, would be ambiguous, or could never match
  */
-export function compileTemplate(template: string): Matcher {
-  const forms = expand(parseParts(template));
+export function compileTemplate(template: string): Template {
+  const forms = expand(template, parseParts(template));
   for (const form of forms) check(template, form);
-  // The form with the most fixed text first: "invalid user x" is a user x that is invalid, not a user "invalid user x".
   forms.sort((a, b) => fixedCharacters(b) - fixedCharacters(a));
-  const matchers = forms.map(compileForm);
-  return (text, from, to) => {
-    for (const match of matchers) {
-      const fields = match(text, from, to);
-      if (fields !== undefined) return fields;
+  const kinds = new Map<string, FieldKind>();
+  for (const part of forms.flat()) if ("field" in part) kinds.set(part.field, part.kind);
+  const fields = [...kinds.keys()];
+  if (fields.length > fieldsMax) throw new TemplateError(`expected at most ${fieldsMax} fields in "${template}"`);
+  const compiled = forms.map((form) => compileForm(form, fields));
+  const samples = forms.flatMap((form) => [0, 1].map((nth) => sampleOf(form, nth)));
+  const isIn = (field: string) => (form: Part[]) => form.some((part) => "field" in part && part.field === field);
+  const always = new Set(fields.filter((field) => forms.every(isIn(field))));
+  return { fields, kinds: [...kinds.values()], always, forms: compiled, samples };
+}
+
+/**
+ * The fields of a matched line by name, latin1; absent ones are undefined. One object for every line of a template: a field is
+ * cut out when it is asked for, so a `where` that looks at one flag does not pay for all of them.
+ */
+export class FieldView {
+  /** Of the line that was shown last. */
+  readonly fields: Fields;
+  #text = "";
+  readonly #places: Int32Array;
+
+  /** @param places where the matcher writes */
+  constructor(names: readonly string[], places: Int32Array) {
+    this.#places = places;
+    const getters: Fields = {};
+    for (const [number, name] of names.entries()) {
+      Object.defineProperty(getters, name, { enumerable: true, get: () => this.#cut(number) });
     }
-    return undefined;
-  };
+    this.fields = Object.create(getters) as Fields;
+  }
+
+  show(text: string): Fields {
+    this.#text = text;
+    return this.fields;
+  }
+
+  #cut(number: number): string | undefined {
+    const from = this.#places[2 * number] as number;
+    return from === -1 ? undefined : this.#text.slice(from, this.#places[2 * number + 1]);
+  }
 }
 
 type Node = Part | { optional: Part[] };
 
+/** @throws TemplateError that points at a place of the template */
+function fail(template: string, at: number, what: string): never {
+  throw new TemplateError(`${what}\n    ${template}\n    ${" ".repeat(at)}^`);
+}
+
 function parseParts(template: string): Node[] {
   const nodes: Node[] = [];
   let optional: Part[] | undefined;
+  let optionalAt = 0;
   let at = 0;
-  const fail = (what: string): never => {
-    throw new TemplateError(`${what} at character ${at + 1} of "${template}"`);
-  };
   const add = (part: Part): void => void (optional ?? nodes).push(part);
   while (at < template.length) {
     const character = template[at];
     if (character === "[") {
-      if (optional !== undefined) fail("an optional part inside an optional part");
+      if (optional !== undefined) fail(template, at, "an optional part inside an optional part");
       optional = [];
+      optionalAt = at;
       at++;
     } else if (character === "]") {
-      if (optional === undefined) fail("a ] without its [ (write \\] for the character itself)");
-      nodes.push({ optional: optional ?? [] });
+      if (optional === undefined) fail(template, at, "a ] without its [ (write \\] for the character itself)");
+      nodes.push({ optional });
       optional = undefined;
       at++;
     } else if (character === "{") {
       const field = /^\{([a-zA-Z]\w*)(?::(\w+))?\}/.exec(template.slice(at));
       const kind = field?.[2] ?? "text";
-      if (field === null || !(kind === "text" || kind in allowed)) fail("expected {name} or {name:ip|int|hex|word}");
-      add({ field: field?.[1] ?? "", kind: kind as FieldKind });
-      at += field?.[0].length ?? 0;
+      if (field === null || !(kind in kindBit)) {
+        fail(template, at, "expected {name} or {name:ip|int|hex|word|quoted} (write \\{ for the character itself)");
+      }
+      add({ field: field[1] as string, kind: kind as FieldKind });
+      at += field[0].length;
     } else {
-      const literal = /^(?:\\.|[^[\]{\\])+/.exec(template.slice(at))?.[0] ?? fail("expected text");
-      add({ literal: literal.replaceAll(/\\(.)/g, "$1") });
+      const literal = /^(?:\\[^]|[^[\]{\\])+/.exec(template.slice(at))?.[0];
+      if (literal === undefined) fail(template, at, "expected a character behind the \\");
+      const control = literal.search(/\p{Cc}/u);
+      if (control !== -1) fail(template, at + control, "a control character, which no line holds (syslog writes #012)");
+      add({ literal: literal.replaceAll(/\\([^])/g, "$1") });
       at += literal.length;
     }
   }
-  if (optional !== undefined) fail("an optional part that is not closed");
+  if (optional !== undefined) fail(template, optionalAt, "an optional part that is not closed");
   return nodes;
 }
 
 /** Every form of the template: with and without each optional part, neighbouring texts joined. */
-function expand(nodes: Node[]): Part[][] {
+function expand(template: string, nodes: Node[]): Part[][] {
   if (nodes.filter((node) => "optional" in node).length > optionalPartsMax) {
-    throw new TemplateError(`expected at most ${optionalPartsMax} optional parts`);
+    throw new TemplateError(`expected at most ${optionalPartsMax} optional parts in "${template}"`);
   }
   let forms: Part[][] = [[]];
   for (const node of nodes) {
@@ -121,14 +214,39 @@ function expand(nodes: Node[]): Part[][] {
 }
 
 function check(template: string, form: Part[]): void {
-  if (form.filter((part) => "field" in part && part.kind === "text").length > 1) {
-    throw new TemplateError(`"${template}" has two free-text fields: where one ends would be the attacker's choice`);
+  const place = (field: string): number => Math.max(0, template.indexOf(`{${field}`));
+  const free = form.flatMap((part) => ("field" in part && part.kind === "text" ? [part.field] : []));
+  const second = free[1];
+  if (second !== undefined) {
+    const why = "two free-text fields: where one ends would be the attacker's choice";
+    fail(template, template.lastIndexOf(`{${second}`), why);
   }
-  if (form.some((part, index) => "field" in part && "field" in (form[index + 1] ?? {}))) {
-    throw new TemplateError(`"${template}" has two fields with no text between: where one ends cannot be known`);
+  const names = form.flatMap((part) => ("field" in part ? [part.field] : []));
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) fail(template, template.lastIndexOf(`{${twice}`), `the field ${twice} twice`);
+  for (const [index, part] of form.entries()) {
+    if (!("field" in part)) continue;
+    const before = form[index - 1];
+    const after = form[index + 1];
+    if (after !== undefined && "field" in after) {
+      fail(template, place(after.field), "two fields with no text between: where one ends cannot be known");
+    }
+    if (part.kind !== "quoted") continue;
+    const isQuoted = before !== undefined && "literal" in before && before.literal.endsWith('"');
+    if (!isQuoted || after === undefined || !("literal" in after) || !after.literal.startsWith('"')) {
+      fail(template, place(part.field), 'a quoted field without its quotes: write "{name:quoted}"');
+    }
+  }
+  const [first] = form;
+  if (first !== undefined && "literal" in first && first.literal.startsWith(" ")) {
+    fail(template, 0, "begins with a space, which is cut from the beginning of every message: it would never match");
   }
   if (fixedCharacters(form) < fixedCharactersMin) {
-    throw new TemplateError(`"${template}" has a form with less than ${fixedCharactersMin} characters of fixed text`);
+    fail(
+      template,
+      0,
+      `a form with less than ${fixedCharactersMin} characters of fixed text: it would claim nearly any line`,
+    );
   }
 }
 
@@ -136,98 +254,163 @@ function fixedCharacters(form: Part[]): number {
   return form.reduce((sum, part) => sum + ("literal" in part ? part.literal.length : 0), 0);
 }
 
-function compileForm(form: Part[]): Matcher {
-  const free = form.findIndex((part) => "field" in part && part.kind === "text");
-  if (free === -1) {
-    return (text, from, to) => {
-      const fields: Fields = {};
-      return readLeft(form, text, from, to, fields) === to ? fields : undefined;
-    };
-  }
-  const left = form.slice(0, free);
-  const right = form.slice(free + 1);
-  const name = (form[free] as { field: string }).field;
-  return (text, from, to) => {
-    const fields: Fields = {};
-    const start = readLeft(left, text, from, to, fields);
-    if (start === -1) return undefined;
-    const end = readRight(right, text, start, to, fields);
-    if (end === -1) return undefined;
-    fields[name] = text.slice(start, end);
-    return fields;
-  };
+function sampleOf(form: Part[], nth: number): string {
+  return form.map((part) => ("literal" in part ? part.literal : (everyday[part.kind][nth] ?? ""))).join("");
 }
 
-/** Reads the parts from the left. @returns where they end, -1 when they do not stand here */
-function readLeft(parts: Part[], text: string, from: number, to: number, fields: Fields): number {
+const nothing = new Uint8Array();
+
+/** A part as the matcher uses it: the fixed text, or the number of the field and what may stand in it. */
+interface Step {
+  /** Empty for a field. */
+  literal: Uint8Array;
+  field: number;
+  kind: number;
+}
+
+function compileForm(form: Part[], fields: readonly string[]): Form {
+  const steps = form.map(
+    (part): Step =>
+      "literal" in part
+        ? { literal: literalBytes(part.literal), field: -1, kind: 0 }
+        : { literal: nothing, field: fields.indexOf(part.field), kind: kindBit[part.kind] },
+  );
+  const literals = form.map((part) => ("literal" in part ? part.literal : ""));
+  const prefix = literals[0] ?? "";
+  const suffix = literals.at(-1) ?? "";
+  const longest = literals.reduce((long, literal) => (literal.length > long.length ? literal : long), "");
+  const present = new Set(steps.map(({ field }) => field));
+  const absent = fields.flatMap((_, number) => (present.has(number) ? [] : [number]));
+  const free = form.findIndex((part) => "field" in part && part.kind === "text");
+  // Whoever chose this form has seen its prefix.
+  const left = (free === -1 ? steps : steps.slice(0, free)).slice(prefix === "" ? 0 : 1);
+  const right = free === -1 ? [] : steps.slice(free + 1);
+  const freeField = free === -1 ? -1 : (steps[free] as Step).field;
+
+  const match: Matcher = (bytes, from, to, places) => {
+    const start = readLeft(left, bytes, from + prefix.length, to, places);
+    if (start === -1) return false;
+    if (freeField === -1) {
+      if (start !== to) return false;
+    } else {
+      const end = readRight(right, bytes, start, to, places);
+      if (end === -1) return false;
+      places[2 * freeField] = start;
+      places[2 * freeField + 1] = end;
+    }
+    for (const number of absent) places[2 * number] = -1;
+    return true;
+  };
+  return { prefix, suffix, longest, match };
+}
+
+/** Reads the steps from the left. @returns where they end, -1 when they do not stand here */
+function readLeft(steps: readonly Step[], bytes: Uint8Array, from: number, to: number, places: Int32Array): number {
   let at = from;
-  for (const [index, part] of parts.entries()) {
-    if ("literal" in part) {
-      if (at + part.literal.length > to || !text.startsWith(part.literal, at)) return -1;
-      at += part.literal.length;
+  for (let index = 0; index < steps.length; index++) {
+    const step = steps[index] as Step;
+    if (step.field === -1) {
+      if (at + step.literal.length > to || !standsAt(step.literal, bytes, at)) return -1;
+      at += step.literal.length;
       continue;
     }
-    const next = parts[index + 1];
-    const max = Math.min(to, at + fieldCharactersMax);
     // A field ends where the fixed text behind it begins; the last one of the line ends with the line. Before free
     // text there is always fixed text, so the search never runs into it.
-    const end = next === undefined ? to : indexWithin(text, (next as { literal: string }).literal, at, max, to);
-    if (end === -1 || !accept(part, text, at, end, fields)) return -1;
+    const behind = index + 1 === steps.length ? nothing : (steps[index + 1] as Step).literal;
+    const isQuoted = step.kind === kindBit.quoted;
+    const end = isQuoted ? quotedEnd(bytes, at, to) : fieldEnd(step.kind, behind, bytes, at, to);
+    if (end === -1) return -1;
+    places[2 * step.field] = at;
+    places[2 * step.field + 1] = end;
     at = end;
+    if (isQuoted) continue;
+    // It was found by the text behind it.
+    at += behind.length;
+    index++;
   }
   return at;
 }
 
-/** Mirror of readLeft: reads the parts from the end of the line. @returns where they begin, -1 when they do not */
-function readRight(parts: Part[], text: string, from: number, to: number, fields: Fields): number {
+/** Mirror of readLeft: reads the steps from the end of the line. @returns where they begin, -1 when they do not */
+function readRight(steps: readonly Step[], bytes: Uint8Array, from: number, to: number, places: Int32Array): number {
   let at = to;
-  for (let index = parts.length - 1; index >= 0; index--) {
-    const part = parts[index] as Part;
-    if ("literal" in part) {
-      const begin = at - part.literal.length;
-      if (begin < from || !text.startsWith(part.literal, begin)) return -1;
-      at = begin;
+  for (let index = steps.length - 1; index >= 0; index--) {
+    const step = steps[index] as Step;
+    if (step.field === -1) {
+      at -= step.literal.length;
+      if (at < from || !standsAt(step.literal, bytes, at)) return -1;
       continue;
     }
     // Right of the free text, a field always has fixed text before it.
-    const literal = (parts[index - 1] as { literal: string }).literal;
-    const min = Math.max(from, at - fieldCharactersMax - literal.length);
-    const before = text.slice(min, at).lastIndexOf(literal);
-    if (before === -1) return -1;
-    const begin = min + before + literal.length;
-    if (!accept(part, text, begin, at, fields)) return -1;
+    const before = (steps[index - 1] as Step).literal;
+    const isQuoted = step.kind === kindBit.quoted;
+    const begin = isQuoted ? quotedBegin(bytes, from, at) : fieldBegin(step.kind, before, bytes, from, at);
+    if (begin === -1) return -1;
+    places[2 * step.field] = begin;
+    places[2 * step.field + 1] = at;
     at = begin;
+    if (isQuoted) continue;
+    at -= before.length;
+    index--;
   }
   return at;
 }
 
-/** indexOf that never looks further than a field may reach: text may go on for 64 KiB behind this line. */
-function indexWithin(text: string, literal: string, from: number, max: number, to: number): number {
-  const found = text.slice(from, Math.min(to, max + literal.length)).indexOf(literal);
-  return found === -1 ? -1 : from + found;
+/** Where the field ends that begins at `from`: at the first place where the text behind it stands. -1 when it is none. */
+function fieldEnd(kind: number, behind: Uint8Array, bytes: Uint8Array, from: number, to: number): number {
+  const max = Math.min(to, from + fieldCharactersMax);
+  const stop = behind.length === 0 ? -1 : behind[0];
+  for (let at = from; at < max; at++) {
+    const code = bytes[at] as number;
+    if (code === stop && at > from && standsBefore(behind, bytes, at, to)) return at;
+    if (((characterKinds[code] as number) & kind) === 0) return -1;
+  }
+  if (max === from) return -1;
+  if (behind.length === 0) return max === to ? max : -1;
+  return standsBefore(behind, bytes, max, to) ? max : -1;
 }
 
-function accept(
-  part: { field: string; kind: FieldKind },
-  text: string,
-  from: number,
-  to: number,
-  fields: Fields,
-): boolean {
-  if (part.kind === "text" || to <= from || to - from > fieldCharactersMax) return false;
-  const isAllowed = allowed[part.kind];
-  for (let at = from; at < to; at++) if (!isAllowed(text.charCodeAt(at))) return false;
-  const value = text.slice(from, to);
-  if (part.kind === "ip" && parseAddress(value) === undefined) return false;
-  fields[part.field] = value;
-  return true;
+/** Whether the text stands at `at`, all of it inside the line. */
+function standsBefore(literal: Uint8Array, bytes: Uint8Array, at: number, to: number): boolean {
+  return at + literal.length <= to && standsAt(literal, bytes, at);
 }
 
-function isHexDigit(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66) || (code >= 0x41 && code <= 0x46);
+/** Where the field begins that ends at `to`: behind the last place where the text before it stands. -1 when it is none. */
+function fieldBegin(kind: number, before: Uint8Array, bytes: Uint8Array, from: number, to: number): number {
+  const min = Math.max(from + before.length, to - fieldCharactersMax);
+  const stop = before[before.length - 1];
+  for (let at = to; at >= min; at--) {
+    const code = bytes[at - 1] as number;
+    if (code === stop && at < to && standsAt(before, bytes, at - before.length)) return at;
+    if (((characterKinds[code] as number) & kind) === 0) return -1;
+  }
+  return -1;
 }
 
-/** Anything visible: no space, no control character. */
-function isWordCharacter(code: number): boolean {
-  return code > 0x20 && code !== 0x7f;
+/** The quote that ends what begins at `from`: the first one that no backslash escapes. */
+function quotedEnd(bytes: Uint8Array, from: number, to: number): number {
+  for (let at = from; at < to; at++) {
+    const code = bytes[at] as number;
+    if (code === backslash) at++;
+    else if (code === quote) return at;
+  }
+  return -1;
+}
+
+/** Behind the quote that begins what ends at `to`: the last one that no backslash escapes. -1 when the one at `to` is escaped. */
+function quotedBegin(bytes: Uint8Array, from: number, to: number): number {
+  let at = to;
+  if (isEscaped(bytes, from, at)) return -1;
+  while (at > from) {
+    at--;
+    if (bytes[at] === quote && !isEscaped(bytes, from, at)) return at + 1;
+  }
+  return -1;
+}
+
+/** Whether an odd number of backslashes stands before it. Each run of them is looked at once for the one quote behind it. */
+function isEscaped(bytes: Uint8Array, from: number, at: number): boolean {
+  let run = at;
+  while (run > from && bytes[run - 1] === backslash) run--;
+  return (at - run) % 2 === 1;
 }

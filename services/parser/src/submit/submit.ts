@@ -8,9 +8,9 @@
  * whose answer never came is repeated with the same id: consumers count by id.
  */
 
-import { QueueError, type Producer } from "@logwarden/queue";
+import type { Producer } from "@logwarden/queue";
 import type { Log } from "@logwarden/shared/log";
-import { encodeTask, type Task } from "@logwarden/shared/task";
+import { createTaskEncoder, type Task } from "@logwarden/shared/task";
 import { taskTtrSeconds } from "@logwarden/shared/tubes";
 
 export interface Submitter {
@@ -23,29 +23,17 @@ export interface Submitter {
  * Behind what a person asks for and before nothing: the parser holds no state, so it cannot know a first sighting from
  * a repetition.
  */
-const detectionPriority = 1000;
+const put = { priority: 1000, ttrSeconds: taskTtrSeconds };
 
 export function createSubmitter(
   producer: Producer,
   log: Log,
   gate: { pause: () => void; resume: () => void },
 ): Submitter {
+  const encode = createTaskEncoder();
+  const submitted = log.tally("task.submitted", {});
+  const tellSubmitted = log.teller("task.submitted");
   let paused = false;
-
-  async function put(tube: string, task: Task): Promise<void> {
-    const taskId = task.id ?? "";
-    try {
-      const { node } = await producer.put(tube, encodeTask(task), {
-        priority: detectionPriority,
-        ttrSeconds: taskTtrSeconds,
-      });
-      log.say("task.submitted", { taskId, tube, node });
-    } catch (error) {
-      // The queue's own errors are facts about this task; anything else is a bug and must end the process.
-      if (!(error instanceof QueueError)) throw error;
-      log.say("task.rejected", { taskId, tube, reason: error.code, task });
-    }
-  }
 
   async function pauseUntilHalf(): Promise<void> {
     paused = true;
@@ -61,7 +49,13 @@ export function createSubmitter(
 
   return {
     submit(tube, task) {
-      void put(tube, task);
+      producer.submit(tube, encode(task), put, {
+        stored(node) {
+          submitted.count++;
+          tellSubmitted(() => ({ taskId: task.id ?? "", tube, node }));
+        },
+        rejected: ({ code }) => log.say("task.rejected", { taskId: task.id ?? "", tube, reason: code, task }),
+      });
       if (producer.full && !paused) void pauseUntilHalf();
     },
     close: (deadlineMs) => producer.close(deadlineMs),

@@ -8,13 +8,12 @@
  */
 
 import type { Rule } from "../rule.ts";
-import type { Fields } from "../template.ts";
 
 /** IFF_UP and IFF_RUNNING of netdevice(7). */
 const up = 0x1;
 const running = 0x40;
 
-const flags = (fields: Fields, name: string): number => Number(fields[name]);
+const holds = (flags: string | undefined, flag: number): boolean => (Number(flags) & flag) !== 0;
 
 export const netplugdRules: readonly Rule[] = [
   {
@@ -22,7 +21,7 @@ export const netplugdRules: readonly Rule[] = [
     programs: ["netplugd"],
     match: "{interface:word}: state DOWN flags {before:hex} {beforeNames:word} -> {after:hex} {afterNames:word}",
     type: "interface_down",
-    where: (fields) => (flags(fields, "after") & up) !== 0,
+    where: (fields) => holds(fields["after"], up),
   },
   {
     name: "netplugd-link-lost",
@@ -30,8 +29,6 @@ export const netplugdRules: readonly Rule[] = [
     match: "{interface:word}: state ACTIVE flags {before:hex} {beforeNames:word} -> {after:hex} {afterNames:word}",
     type: "interface_down",
     where: (fields) =>
-      (flags(fields, "before") & running) !== 0 &&
-      (flags(fields, "after") & running) === 0 &&
-      (flags(fields, "after") & up) !== 0,
+      holds(fields["before"], running) && !holds(fields["after"], running) && holds(fields["after"], up),
   },
 ];

@@ -1,0 +1,29 @@
+/**
+ * What one read delivered, as latin1: one character is one byte, at the same place in both forms.
+ *
+ * Looking at characters is cheap in bytes, finding newlines and cutting out fields is cheap in a string; recognizing a line
+ * needs both, and decoding a read once costs less than either form's weak side. UTF-8 is decoded only in the fields of a
+ * line that matters.
+ */
+
+export interface Latin1 {
+  readonly text: string;
+  readonly bytes: Uint8Array;
+}
+
+/** @param text latin1 */
+export function latin1(text: string): Latin1 {
+  return { text, bytes: Buffer.from(text, "latin1") };
+}
+
+/** Whether the fixed text stands at `at`. Bytes: a string's characters cost twice as much each. */
+export function standsAt(literal: Uint8Array, bytes: Uint8Array, at: number): boolean {
+  for (let index = 0; index < literal.length; index++) if (bytes[at + index] !== literal[index]) return false;
+  return true;
+}
+
+/** A fixed text as it stands in a line. @param text latin1 */
+export function literalBytes(text: string): Uint8Array {
+  // Of its own memory: a slice of Node's pool would be looked up through it.
+  return Uint8Array.from(Buffer.from(text, "latin1"));
+}

@@ -1,0 +1,107 @@
+/**
+ * One line through every stage: recognize ──▶ decide ──▶ submit.
+ *
+ * Called for each line of every device, so it counts by tallies and makes nothing for a line that no rule claims. What one
+ * read held belongs together: its tasks have one time, and with folding its repeats become one task.
+ */
+
+import type { Device, Inventory } from "@logwarden/shared/inventory";
+import type { Log, Tally } from "@logwarden/shared/log";
+import type { Task } from "@logwarden/shared/task";
+import { deviceTube } from "@logwarden/shared/tubes";
+import type { Latin1 } from "./latin1.ts";
+import { decide } from "./decide/decide.ts";
+import { Fold } from "./decide/fold.ts";
+import { createTaskIds } from "./decide/task-id.ts";
+import type { LogEvent, Recognizer } from "./recognize/recognize.ts";
+
+export interface Pipeline {
+  /** One line of a device: read[from..to). */
+  line(device: Device, read: Latin1, from: number, to: number): void;
+  /** Everything that one read of a socket held has been given to `line`. */
+  readEnd(): void;
+}
+
+export interface PipelineOptions {
+  inventory: Pick<Inventory, "neverBan">;
+  recognizer: Recognizer;
+  log: Log;
+  /** Whether repeats of one event inside one read become one task that counts them. */
+  foldRepeats: boolean;
+  submit: (tube: string, task: Task) => void;
+}
+
+const noHeader = "no-syslog-header";
+
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const { inventory, recognizer, log, foldRepeats, submit } = options;
+  const received = log.tally("line.received", {});
+  const unrecognized = log.tally("line.unrecognized", {});
+  const malformed = log.tally("line.refused", { reason: noHeader });
+  const tell = {
+    received: log.teller("line.received"),
+    unrecognized: log.teller("line.unrecognized"),
+    refused: log.teller("line.refused"),
+    recognized: log.teller("event.recognized"),
+  };
+  const recognized = new Map<string, Tally>();
+  const fold = new Fold();
+  const ids = createTaskIds();
+  /** When the lines of this read were received; one moment for all of them. */
+  let at = "";
+  /** A read is of one device. */
+  let lastDevice: Device | undefined;
+  let tube = "";
+
+  function count({ rule, type }: LogEvent): void {
+    let tally = recognized.get(rule);
+    if (tally === undefined) recognized.set(rule, (tally = log.tally("event.recognized", { rule, type })));
+    tally.count++;
+  }
+
+  function ask(device: Device, event: LogEvent): void {
+    if (at === "") at = new Date().toISOString();
+    if (device !== lastDevice) {
+      lastDevice = device;
+      tube = deviceTube(device.key);
+    }
+    const decision = decide(event, device, inventory, at, ids.next());
+    // On its way first, written about second: the log is written synchronously.
+    if (decision.kind === "task") submit(tube, decision.task);
+    tell.recognized(() => ({ device: device.key, rule: event.rule, type: event.type, count: event.count }));
+    if (decision.kind === "task") return;
+    log.say("event.refused", {
+      device: device.key,
+      rule: event.rule,
+      reason: decision.reason,
+      detail: decision.detail,
+    });
+  }
+
+  return {
+    line(device, read, from, to) {
+      received.count++;
+      if (log.debug) tell.received(() => ({ device: device.key, bytes: to - from }));
+      const recognition = recognizer.recognize(read, from, to);
+      if (recognition === "unrecognized") {
+        unrecognized.count++;
+        if (log.debug) tell.unrecognized(() => ({ device: device.key }));
+      } else if (recognition === "malformed") {
+        malformed.count++;
+        if (log.debug) tell.refused(() => ({ device: device.key, reason: noHeader, detail: "" }));
+      } else {
+        count(recognition);
+        if (recognition.mended !== undefined) {
+          log.say("line.mended", { device: device.key, reason: recognition.mended });
+        }
+        if (foldRepeats) fold.add(device, recognition);
+        else ask(device, recognition);
+      }
+    },
+    readEnd() {
+      if (foldRepeats) fold.drain(ask);
+      at = "";
+      ids.nextRead();
+    },
+  };
+}

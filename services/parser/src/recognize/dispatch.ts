@@ -1,0 +1,201 @@
+/**
+ * Of hundreds of forms of one program, the few that can stand in this line: found in one pass, whatever their number.
+ *
+ *   forms that begin with fixed text ──▶ a radix tree over it, walked from the line's beginning
+ *   forms that end with fixed text   ──▶ the same over its reverse, walked from the line's end
+ *   forms between two fields         ──▶ few: all are tried. Many: their longest fixed text, searched in the line by Wu-Manber
+ *                                        (A fast algorithm for multi-pattern searching, 1994: TR-94-17, University of Arizona)
+ *
+ * A candidate is a form that can match; the ones left out cannot.
+ */
+
+import { literalBytes, standsAt } from "../latin1.ts";
+import type { Form } from "./template.ts";
+
+/** A form and whatever its owner needs when it matches. */
+export interface Entry<T> {
+  form: Form;
+  owner: T;
+}
+
+interface Candidate<T> extends Entry<T> {
+  order: number;
+}
+
+/** So many are tried one by one at the price of one search. */
+const triedDirectlyMax = 4;
+/** Shorter texts stand everywhere, and would make every step of the search short. */
+const searchedCharactersMin = 3;
+
+export class Dispatcher<T> {
+  readonly #byBeginning: EdgeTree<Candidate<T>> | undefined;
+  readonly #byEnd: EdgeTree<Candidate<T>> | undefined;
+  readonly #direct: readonly Candidate<T>[];
+  readonly #search: LiteralSearch<Candidate<T>> | undefined;
+  /** Reused for every line, and never emptied: an array that is cut to nothing gives its memory back each time. */
+  readonly #found: Candidate<T>[] = [];
+  #count = 0;
+
+  constructor(entries: readonly Entry<T>[]) {
+    const all = entries.map(({ form, owner }, order): Candidate<T> => ({ form, owner, order }));
+    const begin = all.filter(({ form }) => form.prefix !== "");
+    const end = all.filter(({ form }) => form.prefix === "" && form.suffix !== "");
+    const between = all.filter(({ form }) => form.prefix === "" && form.suffix === "");
+    if (begin.length > 0)
+      this.#byBeginning = new EdgeTree(
+        1,
+        begin.map((one) => [literalBytes(one.form.prefix), one]),
+      );
+    if (end.length > 0) {
+      this.#byEnd = new EdgeTree(
+        -1,
+        end.map((one) => [literalBytes(one.form.suffix).reverse(), one]),
+      );
+    }
+    const isSearched = ({ form }: Candidate<T>): boolean =>
+      between.length > triedDirectlyMax && form.longest.length >= searchedCharactersMin;
+    this.#direct = between.filter((one) => !isSearched(one));
+    const searched = between.filter(isSearched);
+    if (searched.length > 0) {
+      this.#search = new LiteralSearch(searched.map((one) => [literalBytes(one.form.longest), one]));
+    }
+  }
+
+  /** Finds the forms that can match bytes[from..to). @returns how many there are; `candidate` gives them, until the next call */
+  find(bytes: Uint8Array, from: number, to: number): number {
+    this.#count = 0;
+    this.#byBeginning?.walk(bytes, from, to - from, this.#add);
+    this.#byEnd?.walk(bytes, to - 1, to - from, this.#add);
+    for (let index = 0; index < this.#direct.length; index++) this.#add(this.#direct[index] as Candidate<T>);
+    this.#search?.find(bytes, from, to, this.#add);
+    return this.#count;
+  }
+
+  /** The forms that were found, in the order of the rules. */
+  candidate(index: number): Entry<T> {
+    return this.#found[index] as Entry<T>;
+  }
+
+  /** Puts it in its place, if it is not there yet: there are one to three, nearly in order. */
+  readonly #add = (one: Candidate<T>): void => {
+    const found = this.#found;
+    let place = this.#count;
+    while (place > 0 && (found[place - 1] as Candidate<T>).order > one.order) place--;
+    if (place > 0 && found[place - 1] === one) return;
+    for (let index = this.#count; index > place; index--) found[index] = found[index - 1] as Candidate<T>;
+    found[place] = one;
+    this.#count++;
+  };
+}
+
+interface Branch<V> {
+  /** The text from the parent's end to this branch's, in walking order. */
+  literal: Uint8Array;
+  /** Values of the texts that end here. */
+  ending: V[];
+  /** By the first character of their literal: one place for each latin1 character. */
+  children: (Branch<V> | undefined)[];
+}
+
+/** Texts at one edge of a line, in a radix tree. */
+class EdgeTree<V> {
+  readonly #step: 1 | -1;
+  readonly #root: Branch<V> = branchOf(new Uint8Array());
+
+  /** @param step -1: from the line's end, and the texts are reversed */
+  constructor(step: 1 | -1, texts: readonly (readonly [text: Uint8Array, value: V])[]) {
+    this.#step = step;
+    for (const [text, value] of texts) insert(this.#root, text, value);
+  }
+
+  /** Tells the values of the texts that stand at the edge. @param at the line's first character in walking order */
+  walk(bytes: Uint8Array, at: number, length: number, tell: (value: V) => void): void {
+    const step = this.#step;
+    let branch = this.#root;
+    let place = at;
+    let left = length;
+    while (left > 0) {
+      const child = branch.children[bytes[place] as number];
+      if (child === undefined || child.literal.length > left) return;
+      const { literal, ending } = child;
+      for (let index = 1; index < literal.length; index++) if (bytes[place + step * index] !== literal[index]) return;
+      for (let index = 0; index < ending.length; index++) tell(ending[index] as V);
+      place += step * literal.length;
+      left -= literal.length;
+      branch = child;
+    }
+  }
+}
+
+function branchOf<V>(literal: Uint8Array): Branch<V> {
+  return { literal, ending: [], children: new Array<Branch<V> | undefined>(256).fill(undefined) };
+}
+
+function insert<V>(branch: Branch<V>, text: Uint8Array, value: V): void {
+  if (text.length === 0) return void branch.ending.push(value);
+  const code = text[0] as number;
+  const child = branch.children[code];
+  if (child === undefined) {
+    const leaf = branchOf<V>(text);
+    leaf.ending.push(value);
+    branch.children[code] = leaf;
+    return;
+  }
+  let shared = 0;
+  while (shared < text.length && text[shared] === child.literal[shared]) shared++;
+  if (shared === child.literal.length) return insert(child, text.subarray(shared), value);
+  // The child's text is cut where the new one leaves it.
+  const upper = branchOf<V>(child.literal.slice(0, shared));
+  const lower = { ...child, literal: child.literal.slice(shared) };
+  upper.children[lower.literal[0] as number] = lower;
+  branch.children[code] = upper;
+  insert(upper, text.subarray(shared), value);
+}
+
+/** Texts longer than this are searched by their beginning: longer steps gain nothing any more. */
+const windowMax = 12;
+const blockMask = 0xfff;
+
+/** Many texts at once in one pass: steps over what cannot be the end of any of them. */
+class LiteralSearch<T> {
+  readonly #window: number;
+  /** By the hash of two characters: how far the window may move on when it ends with them. */
+  readonly #shift: Uint8Array;
+  /** By the same hash: the texts whose window ends with them. */
+  readonly #byBlock: ([literal: Uint8Array, value: T][] | undefined)[] = [];
+
+  constructor(texts: readonly [literal: Uint8Array, value: T][]) {
+    this.#window = Math.min(windowMax, ...texts.map(([literal]) => literal.length));
+    this.#shift = new Uint8Array(blockMask + 1).fill(this.#window - 1);
+    for (const [literal, value] of texts) {
+      for (let end = 1; end < this.#window; end++) {
+        const block = hash(literal[end - 1] as number, literal[end] as number);
+        this.#shift[block] = Math.min(this.#shift[block] as number, this.#window - 1 - end);
+      }
+      const last = hash(literal[this.#window - 2] as number, literal[this.#window - 1] as number);
+      this.#byBlock[last] = [...(this.#byBlock[last] ?? []), [literal, value]];
+    }
+  }
+
+  /** Tells the values of the texts that stand in text[from..to); one that stands there twice is told twice. */
+  find(bytes: Uint8Array, from: number, to: number, tell: (value: T) => void): void {
+    let end = from + this.#window - 1;
+    while (end < to) {
+      const block = hash(bytes[end - 1] as number, bytes[end] as number);
+      const shift = this.#shift[block] as number;
+      if (shift > 0) {
+        end += shift;
+        continue;
+      }
+      const at = end - this.#window + 1;
+      for (const [literal, value] of this.#byBlock[block] ?? []) {
+        if (at + literal.length <= to && standsAt(literal, bytes, at)) tell(value);
+      }
+      end++;
+    }
+  }
+}
+
+function hash(before: number, last: number): number {
+  return ((before << 5) ^ last) & blockMask;
+}
