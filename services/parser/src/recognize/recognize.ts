@@ -83,6 +83,8 @@ interface Program {
 const facilityUser = 1;
 /** A log file of an hour could be summed up in one line; more digits than this are somebody's joke. */
 const repeatDigitsMax = 9;
+/** What a task holds (flow/task.ts); names of Linux are at most 15 (IFNAMSIZ), and of other systems not much longer. */
+const interfaceCharactersMax = 64;
 /** @param rules in the order in which they are tried */
 export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
   const places = new Int32Array(2 * fieldsMax);
@@ -113,16 +115,12 @@ export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
   const programs = new ProgramTable(
     [...entries].map(([name, forms]): [string, Program] => [name, { name, forms: new Dispatcher(forms) }]),
   );
-  const reader = new LineReader(programs, places);
-  return {
-    recognize: (read, from, to) => reader.read(read, from, to),
-    programOf: (read, from, to) => reader.programOf(read, from, to),
-    programs: new Set(entries.keys()),
-  };
+  return new LineReader(programs, new Set(entries.keys()), places);
 }
 
-class LineReader {
-  readonly #programs: ProgramTable<Program>;
+class LineReader implements Recognizer {
+  readonly programs: ReadonlySet<string>;
+  readonly #table: ProgramTable<Program>;
   readonly #header = new Header();
   /** Of the form that is being tried. */
   readonly #places: Int32Array;
@@ -131,16 +129,17 @@ class LineReader {
   #to = 0;
   #count = 1;
 
-  constructor(programs: ProgramTable<Program>, places: Int32Array) {
-    this.#programs = programs;
+  constructor(table: ProgramTable<Program>, programs: ReadonlySet<string>, places: Int32Array) {
+    this.programs = programs;
+    this.#table = table;
     this.#places = places;
   }
 
-  read(read: Latin1, from: number, to: number): Recognition {
+  recognize(read: Latin1, from: number, to: number): Recognition {
     const header = this.#header;
     if (!header.read(read.bytes, from, to)) return "malformed";
     if (header.facility === facilityUser) return this.#readLogger(read, to);
-    const program = this.#programs.get(read.bytes, header.programFrom, header.programTo);
+    const program = this.#table.get(read.bytes, header.programFrom, header.programTo);
     if (program === undefined) return "unrecognized";
     if (!header.readText(read.bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
@@ -149,7 +148,7 @@ class LineReader {
   }
 
   programOf(read: Latin1, from: number, to: number): string | undefined {
-    if (this.read(read, from, to) === "malformed") return undefined;
+    if (this.recognize(read, from, to) === "malformed") return undefined;
     return read.text.slice(this.#header.programFrom, this.#header.programTo);
   }
 
@@ -165,7 +164,7 @@ class LineReader {
       this.#from = header.textFrom;
       this.#unwrapRepeated(read);
     }
-    const program = this.#programs.get(read.bytes, header.programFrom, header.programTo);
+    const program = this.#table.get(read.bytes, header.programFrom, header.programTo);
     return program === undefined ? "unrecognized" : this.#readMessage(program, read);
   }
 
@@ -211,7 +210,7 @@ class LineReader {
     if (owner.otherAddresses.length > 0 && !this.#areAddresses(owner.otherAddresses, text)) return undefined;
     if (rule.type === "interface_down") {
       const name = this.#field(owner.interface, text);
-      if (name === undefined) return undefined;
+      if (name === undefined || name.length > interfaceCharactersMax) return undefined;
       return { rule: rule.name, count: this.#count, type: rule.type, interface: name };
     }
     const address = this.#field(owner.address, text);
