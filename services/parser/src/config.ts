@@ -144,9 +144,10 @@ export const parserVariables = {
   }),
   unansweredPutsMax: variable({
     schema: forms.whole(1, 65_536),
-    about: "Puts sent and not answered. Above it the sockets pause and the routers' own queues hold the lines.",
-    example: "1024",
-    default: "1024",
+    about:
+      "Puts sent and not answered. Above it the sockets pause and the routers' own queues hold the lines. 4096: with fewer, a flood waits for answers instead of being put (bench: parser, puts).",
+    example: "4096",
+    default: "4096",
   }),
   foldRepeats: variable({
     schema: forms.oneOf("no", "yes"),
@@ -199,7 +200,10 @@ const kib = 1024;
 
 /** What the process may come to need, by what needs it; measured on Node 24 with 2000 connections, then rounded up. */
 export interface MemoryBound {
-  /** Node, our code, and what the garbage collector leaves lying under full load. 112 MiB when nothing happens. */
+  /**
+   * Node, our code, and what the garbage collector leaves lying under full load: 112 MiB when nothing happens, up to 332 in
+   * all when 1000 connections empty what they had held back (bench: parser, soak).
+   */
   processBytes: number;
   /**
    * Each connection: sockets, timer and counters (5.6 KiB measured), and an unfinished line, which was put together from
@@ -225,7 +229,7 @@ export function memoryBytesMax(environment: ParserEnvironment): MemoryBound {
   const putBytes = 8 * kib;
   const putsOfReadMax = 1100;
   const terms = {
-    processBytes: 256 * kib * kib,
+    processBytes: 384 * kib * kib,
     connectionsBytes: connectionsMax * connectionBytes,
     putsBytes: (unansweredPutsMax + putsOfReadMax) * putBytes,
     datagramsBytes: environment.udpListen === undefined ? 0 : udpHeldBytesMax,

@@ -50,6 +50,20 @@ test("the time for a header ends with the header", async () => {
   expect(await doors.metric("connection_refused_total")).toBe(1);
 });
 
+test("nobody is refused for a header that lies unread because reading was on for a moment only", async () => {
+  await open({ LOGWARDEN_HEADER_TIMEOUT_MS: "50" });
+  doors.receiver.pause();
+  const sender = await proxied(edge.address);
+  await sender.send(frames([line(1)]));
+  await openNow(1);
+  doors.receiver.resume();
+  // Our turn of the loop ends behind the time for the header: its timer fires before anything can be read.
+  const overdueAtMs = performance.now() + 60;
+  while (performance.now() < overdueAtMs);
+  await until("its line has come", () => doors.lines.length === 1);
+  expect(await doors.metric("connection_refused_total")).toBe(0);
+});
+
 describe("connections of one device", () => {
   test("are limited over all listeners; another device's are not, and a place is free again after an end", async () => {
     await open({ LOGWARDEN_DEVICE_CONNECTIONS_MAX: "2" });

@@ -268,13 +268,24 @@ export class Connection {
     this.#socket.end();
   }
 
-  /** Time that we do not read does not count: a paused parser refuses nobody for its own pause. */
+  /**
+   * Time that we do not read does not count: a paused parser refuses nobody for its own pause. And while the queue catches up,
+   * reading is on for moments only, so what the peer sent may still lie in the kernel when the time is over: nobody is refused
+   * before one whole turn of the loop has read what there was.
+   */
   #limitTime(fault: "header-timeout" | "handshake-timeout"): void {
     const { headerTimeoutMs, connections } = this.#surroundings;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (connections.paused) return this.#limitTime(fault);
-      this.#refuse(fault, `not complete within ${headerTimeoutMs} ms`);
+      const { pauses } = connections;
+      const awaited = this.#state;
+      // Behind the timers of a turn come its reads, behind its reads this.
+      setImmediate(() => {
+        if (this.#state !== awaited) return;
+        if (connections.pauses !== pauses) return this.#limitTime(fault);
+        this.#refuse(fault, `not complete within ${headerTimeoutMs} ms`);
+      });
     }, headerTimeoutMs);
   }
 

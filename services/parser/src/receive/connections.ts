@@ -32,6 +32,7 @@ export class Connections {
   readonly #ofAddress = new Tally();
   readonly #ofDevice = new Tally();
   #paused = false;
+  #pauses = 0;
   #leaving = false;
   #onEmpty: (() => void) | undefined;
 
@@ -51,6 +52,11 @@ export class Connections {
 
   get paused(): boolean {
     return this.#paused;
+  }
+
+  /** How often reading has been stopped: who looks twice knows whether it was on all the time between. */
+  get pauses(): number {
+    return this.#pauses;
   }
 
   get leaving(): boolean {
@@ -86,6 +92,7 @@ export class Connections {
 
   pause(): void {
     this.#paused = true;
+    this.#pauses++;
     for (const member of this.#open) member.pause();
   }
 

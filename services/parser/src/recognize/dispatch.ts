@@ -1,10 +1,16 @@
 /**
  * Of hundreds of forms of one program, the few that can stand in this line: found in one pass, whatever their number.
  *
- *   forms that begin with fixed text ──▶ a radix tree over it, walked from the line's beginning
- *   forms that end with fixed text   ──▶ the same over its reverse, walked from the line's end
- *   forms between two fields         ──▶ few: all are tried. Many: their longest fixed text, searched in the line by Wu-Manber
- *                                        (A fast algorithm for multi-pattern searching, 1994: TR-94-17, University of Arizona)
+ * A form's fixed text must stand at a place that is known before anything is read:
+ *
+ *   it begins with fixed text            ──▶ at the line's beginning
+ *   it ends with fixed text              ──▶ at the line's end
+ *   it begins with a field without space ──▶ at the line's first space
+ *   it ends with a field without space   ──▶ at the line's last space
+ *
+ * Each form is looked for at one of its places: where few others have the same text, and at as few places as will do. The
+ * texts of a place are in a radix tree that is walked from there. What is left (free text or quotes at both ends) is tried one by one when it is little; else its longest fixed text is searched by Wu-Manber
+ * (A fast algorithm for multi-pattern searching, 1994: TR-94-17, University of Arizona).
  *
  * A candidate is a form that can match; the ones left out cannot.
  */
@@ -20,16 +26,18 @@ export interface Entry<T> {
 
 interface Candidate<T> extends Entry<T> {
   order: number;
+  /** It was found by its prefix. */
+  prefixSeen: boolean;
 }
 
 /** So many are tried one by one at the price of one search. */
 const triedDirectlyMax = 4;
+const space = 0x20;
 /** Shorter texts stand everywhere, and would make every step of the search short. */
 const searchedCharactersMin = 3;
 
 export class Dispatcher<T> {
-  readonly #byBeginning: EdgeTree<Candidate<T>> | undefined;
-  readonly #byEnd: EdgeTree<Candidate<T>> | undefined;
+  readonly #places: readonly Place<Candidate<T>>[];
   readonly #direct: readonly Candidate<T>[];
   readonly #search: LiteralSearch<Candidate<T>> | undefined;
   /** Reused for every line, and never emptied: an array that is cut to nothing gives its memory back each time. */
@@ -37,25 +45,13 @@ export class Dispatcher<T> {
   #count = 0;
 
   constructor(entries: readonly Entry<T>[]) {
-    const all = entries.map(({ form, owner }, order): Candidate<T> => ({ form, owner, order }));
-    const begin = all.filter(({ form }) => form.prefix !== "");
-    const end = all.filter(({ form }) => form.prefix === "" && form.suffix !== "");
-    const between = all.filter(({ form }) => form.prefix === "" && form.suffix === "");
-    if (begin.length > 0)
-      this.#byBeginning = new EdgeTree(
-        1,
-        begin.map((one) => [literalBytes(one.form.prefix), one]),
-      );
-    if (end.length > 0) {
-      this.#byEnd = new EdgeTree(
-        -1,
-        end.map((one) => [literalBytes(one.form.suffix).reverse(), one]),
-      );
-    }
+    const all = entries.map(({ form, owner }, order): Candidate<T> => ({ form, owner, order, prefixSeen: false }));
+    const { places, rest } = placeAll(all);
+    this.#places = places;
     const isSearched = ({ form }: Candidate<T>): boolean =>
-      between.length > triedDirectlyMax && form.longest.length >= searchedCharactersMin;
-    this.#direct = between.filter((one) => !isSearched(one));
-    const searched = between.filter(isSearched);
+      rest.length > triedDirectlyMax && form.longest.length >= searchedCharactersMin;
+    this.#direct = rest.filter((one) => !isSearched(one));
+    const searched = rest.filter(isSearched);
     if (searched.length > 0) {
       this.#search = new LiteralSearch(searched.map((one) => [literalBytes(one.form.longest), one]));
     }
@@ -64,16 +60,25 @@ export class Dispatcher<T> {
   /** Finds the forms that can match bytes[from..to). @returns how many there are; `candidate` gives them, until the next call */
   find(bytes: Uint8Array, from: number, to: number): number {
     this.#count = 0;
-    this.#byBeginning?.walk(bytes, from, to - from, this.#add);
-    this.#byEnd?.walk(bytes, to - 1, to - from, this.#add);
+    for (let index = 0; index < this.#places.length; index++) {
+      const { kind, tree } = this.#places[index] as Place<Candidate<T>>;
+      const at = locate(kind, bytes, from, to);
+      tree.walk(bytes, at, kind === "end" || kind === "lastSpace" ? at - from + 1 : to - at, this.#add);
+    }
     for (let index = 0; index < this.#direct.length; index++) this.#add(this.#direct[index] as Candidate<T>);
-    this.#search?.find(bytes, from, to, this.#add);
+    if (this.#search !== undefined) this.#search.find(bytes, from, to, this.#add);
     return this.#count;
   }
 
   /** The forms that were found, in the order of the rules. */
   candidate(index: number): Entry<T> {
     return this.#found[index] as Entry<T>;
+  }
+
+  /** As candidate(index).form.match. */
+  match(index: number, bytes: Uint8Array, from: number, to: number, places: Int32Array): boolean {
+    const { form, prefixSeen } = this.#found[index] as Candidate<T>;
+    return prefixSeen ? form.matchBehindPrefix(bytes, from, to, places) : form.match(bytes, from, to, places);
   }
 
   /** Puts it in its place, if it is not there yet: there are one to three, nearly in order. */
@@ -88,6 +93,69 @@ export class Dispatcher<T> {
   };
 }
 
+type PlaceKind = "begin" | "end" | "firstSpace" | "lastSpace";
+
+interface Place<V> {
+  kind: PlaceKind;
+  tree: EdgeTree<V>;
+}
+
+const textAt: Record<PlaceKind, (form: Form) => string> = {
+  begin: ({ prefix }) => prefix,
+  end: ({ suffix }) => suffix,
+  firstSpace: ({ behindFirstWord }) => behindFirstWord,
+  lastSpace: ({ beforeLastWord }) => beforeLastWord,
+};
+
+/** Forms with the same text are told apart by trying them: two are cheaper than one more place to look at. */
+const sharersMax = 2;
+
+/** Gives each form one place, the place with the most forms first. */
+function placeAll<T>(all: readonly Candidate<T>[]): { places: Place<Candidate<T>>[]; rest: Candidate<T>[] } {
+  const places: Place<Candidate<T>>[] = [];
+  let rest = [...all];
+  for (const onlyRare of [true, false]) {
+    let kinds: PlaceKind[] = ["begin", "end", "firstSpace", "lastSpace"];
+    while (kinds.length > 0) {
+      const offers = kinds.map((kind) => ({ kind, takes: placeable(rest, textAt[kind], onlyRare) }));
+      const best = offers.reduce((one, other) => (other.takes.length > one.takes.length ? other : one));
+      kinds = kinds.filter((kind) => kind !== best.kind);
+      if (best.takes.length === 0) continue;
+      rest = rest.filter((one) => !best.takes.includes(one));
+      const step = best.kind === "end" || best.kind === "lastSpace" ? -1 : 1;
+      const known = places.find(({ kind }) => kind === best.kind);
+      const place = known ?? { kind: best.kind, tree: new EdgeTree<Candidate<T>>(step) };
+      if (known === undefined) places.push(place);
+      for (const one of best.takes) {
+        one.prefixSeen = best.kind === "begin";
+        place.tree.add(textAt[best.kind](one.form), one);
+      }
+    }
+  }
+  return { places, rest };
+}
+
+/** Those that have a text at the place; when `onlyRare`, one that no more than two of them have. */
+function placeable<T>(forms: readonly Candidate<T>[], text: (form: Form) => string, onlyRare: boolean): Candidate<T>[] {
+  const sharers = Map.groupBy(forms, ({ form }) => text(form));
+  sharers.delete("");
+  return [...sharers.values()].filter(({ length }) => !onlyRare || length <= sharersMax).flat();
+}
+
+/** The first character of the place in walking order. */
+function locate(kind: PlaceKind, bytes: Uint8Array, from: number, to: number): number {
+  if (kind === "begin") return from;
+  if (kind === "end") return to - 1;
+  let at = from;
+  if (kind === "firstSpace") {
+    while (at < to && bytes[at] !== space) at++;
+    return at;
+  }
+  at = to - 1;
+  while (at >= from && bytes[at] !== space) at--;
+  return at;
+}
+
 interface Branch<V> {
   /** The text from the parent's end to this branch's, in walking order. */
   literal: Uint8Array;
@@ -97,18 +165,22 @@ interface Branch<V> {
   children: (Branch<V> | undefined)[];
 }
 
-/** Texts at one edge of a line, in a radix tree. */
+/** Texts at one place of a line, in a radix tree. */
 class EdgeTree<V> {
   readonly #step: 1 | -1;
   readonly #root: Branch<V> = branchOf(new Uint8Array());
 
-  /** @param step -1: from the line's end, and the texts are reversed */
-  constructor(step: 1 | -1, texts: readonly (readonly [text: Uint8Array, value: V])[]) {
+  /** @param step -1: the texts are walked from their ends */
+  constructor(step: 1 | -1) {
     this.#step = step;
-    for (const [text, value] of texts) insert(this.#root, text, value);
   }
 
-  /** Tells the values of the texts that stand at the edge. @param at the line's first character in walking order */
+  add(text: string, value: V): void {
+    const bytes = literalBytes(text);
+    insert(this.#root, this.#step === 1 ? bytes : bytes.reverse(), value);
+  }
+
+  /** Tells the values of the texts that stand there. @param at the first character in walking order @param length what is left of the line */
   walk(bytes: Uint8Array, at: number, length: number, tell: (value: V) => void): void {
     const step = this.#step;
     let branch = this.#root;
@@ -128,7 +200,7 @@ class EdgeTree<V> {
 }
 
 function branchOf<V>(literal: Uint8Array): Branch<V> {
-  return { literal, ending: [], children: new Array<Branch<V> | undefined>(256).fill(undefined) };
+  return { literal, ending: [], children: Array.from<Branch<V> | undefined>({ length: 256 }) };
 }
 
 function insert<V>(branch: Branch<V>, text: Uint8Array, value: V): void {

@@ -10,7 +10,7 @@ interface Entry<T> {
 /** Program names → what is known about each. */
 export class ProgramTable<T> {
   /** Nearly every line is answered by an empty slot. */
-  readonly #slots = new Array<Entry<T>[] | undefined>(slots).fill(undefined);
+  readonly #slots = Array.from<Entry<T>[] | undefined>({ length: slots });
 
   /** @throws RangeError when a name is longer than any header may hold */
   constructor(programs: Iterable<readonly [name: string, value: T]>) {

@@ -193,8 +193,8 @@ class LineReader implements Recognizer {
     const { forms } = program;
     const candidates = forms.find(read.bytes, from, to);
     for (let index = 0; index < candidates; index++) {
-      const { form, owner } = forms.candidate(index);
-      if (!form.match(read.bytes, from, to, this.#places)) continue;
+      if (!forms.match(index, read.bytes, from, to, this.#places)) continue;
+      const { owner } = forms.candidate(index);
       const { where } = owner.rule;
       if (where !== undefined && !where(owner.view.show(read.text))) continue;
       const event = this.#toEvent(owner, read);

@@ -6,12 +6,8 @@ import { compileTemplate, type Fields, FieldView, fieldsMax, TemplateError } fro
 function match(template: string, text: string, from = 0, to = text.length): Fields | undefined {
   const compiled = compileTemplate(template);
   const places = new Int32Array(2 * fieldsMax);
-  const form = compiled.forms.find(
-    (one) =>
-      text.startsWith(one.prefix, from) &&
-      from + one.prefix.length <= to &&
-      one.match(literalBytes(text), from, to, places),
-  );
+  const bytes = literalBytes(text);
+  const form = compiled.forms.find((one) => one.match(bytes, from, to, places));
   if (form === undefined) return undefined;
   const shown = new FieldView(compiled.fields, places).show(text);
   return Object.fromEntries(

@@ -36,10 +36,15 @@ export interface Form {
   prefix: string;
   /** The fixed text that every line of this form ends with; empty when a field comes last. */
   suffix: string;
+  /** Of a form that begins with a field without spaces: the fixed text behind it, from its first space on, if it has one. */
+  behindFirstWord: string;
+  /** Mirrored, of a form that ends with a field without spaces: the fixed text before it, up to its last space. */
+  beforeLastWord: string;
   /** The longest fixed text, which every line of this form holds. */
   longest: string;
-  /** Whether bytes[from..to), which begins with the prefix, has this form. */
   match: Matcher;
+  /** The same for a line whose prefix has been seen already. */
+  matchBehindPrefix: Matcher;
 }
 
 export interface Template {
@@ -278,16 +283,22 @@ function compileForm(form: Part[], fields: readonly string[]): Form {
   const literals = form.map((part) => ("literal" in part ? part.literal : ""));
   const prefix = literals[0] ?? "";
   const suffix = literals.at(-1) ?? "";
+  const isWord = (part: Part | undefined): boolean =>
+    part !== undefined && "field" in part && part.kind !== "text" && part.kind !== "quoted";
+  const second = (isWord(form[0]) && literals[1]) || "";
+  const last = (isWord(form.at(-1)) && literals.at(-2)) || "";
+  const behindFirstWord = second.includes(" ") ? second.slice(second.indexOf(" ")) : "";
+  const beforeLastWord = last.slice(0, last.lastIndexOf(" ") + 1);
   const longest = literals.reduce((long, literal) => (literal.length > long.length ? literal : long), "");
   const present = new Set(steps.map(({ field }) => field));
   const absent = fields.flatMap((_, number) => (present.has(number) ? [] : [number]));
   const free = form.findIndex((part) => "field" in part && part.kind === "text");
-  // Whoever chose this form has seen its prefix.
+  const prefixBytes = literalBytes(prefix);
   const left = (free === -1 ? steps : steps.slice(0, free)).slice(prefix === "" ? 0 : 1);
   const right = free === -1 ? [] : steps.slice(free + 1);
   const freeField = free === -1 ? -1 : (steps[free] as Step).field;
 
-  const match: Matcher = (bytes, from, to, places) => {
+  const matchBehindPrefix: Matcher = (bytes, from, to, places) => {
     const start = readLeft(left, bytes, from + prefix.length, to, places);
     if (start === -1) return false;
     if (freeField === -1) {
@@ -301,7 +312,9 @@ function compileForm(form: Part[], fields: readonly string[]): Form {
     for (const number of absent) places[2 * number] = -1;
     return true;
   };
-  return { prefix, suffix, longest, match };
+  const match: Matcher = (bytes, from, to, places) =>
+    standsBefore(prefixBytes, bytes, from, to) && matchBehindPrefix(bytes, from, to, places);
+  return { prefix, suffix, behindFirstWord, beforeLastWord, longest, match, matchBehindPrefix };
 }
 
 /** Reads the steps from the left. @returns where they end, -1 when they do not stand here */

@@ -43,15 +43,15 @@ const connections =
 
 const startedAtMs = performance.now();
 const elapsed = (): string => `${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`;
-const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 const say = (text: string): void => void process.stderr.write(`${elapsed()}: ${text}\n`);
 
 try {
   if (connections < cases) {
     const tried = fuzzInProcess(seed, first, cases - connections, (done) => say(`${done} cases in process`));
-    const { early, late } = tried.rssBytes;
+    const { early, late } = tried.heapBytes;
     say(`${tried.cases} cases in process: ${tried.bytes} bytes, ${tried.lines} lines, ${tried.tasks} tasks`);
-    say(`resident memory after a tenth of them ${mib(early)}, at the end ${mib(late)}`);
+    say(`alive after a tenth of them ${mib(early)}, at the end ${mib(late)}`);
   }
   if (connections > 0) {
     const seen = await fuzzSockets(seed, first, connections, (done) => say(`${done} connections`));

@@ -1,0 +1,66 @@
+// The queue goes away while senders write as fast as they can: nothing is lost, nothing grows, and all of it arrives afterwards.
+//
+//   OUTAGE_SECONDS=30 npm test -- services/parser/test/outage     the outage in full; what was measured is printed
+
+import { afterEach, expect, test } from "@jest/globals";
+import { type Outage, tellOutage, type Told } from "./outage-story.ts";
+import { type Rig, startRig } from "./rig.ts";
+
+const seconds = Number(process.env["OUTAGE_SECONDS"] ?? 3);
+const window = 256;
+/** What the garbage collector takes or leaves under such load; a line kept for every line sent would be hundreds of MiB. */
+const flatBytes = 48 * 2 ** 20;
+
+let rig: Rig;
+afterEach(() => rig.close());
+
+async function live(outage: Outage): Promise<Told> {
+  rig = await startRig({ env: { LOGWARDEN_UNANSWERED_PUTS_MAX: String(window) } });
+  const told = await tellOutage(rig, outage, seconds, Math.min(5, seconds / 2));
+  if (process.env["OUTAGE_SECONDS"] !== undefined)
+    process.stderr.write(`${outage}: ${JSON.stringify(told, null, 1)}\n`);
+  return told;
+}
+
+function expectNothingLost({ lines, attacks, delivered, ids, wrong }: Told): void {
+  expect(wrong).toEqual([]);
+  expect(lines.received).toBe(lines.sent);
+  expect([delivered, ids]).toEqual([attacks, attacks]);
+}
+
+function expectNothingGrew({ rssBytes, unanswered, taken }: Told): void {
+  expect(rssBytes.during).toBeLessThan(rssBytes.before + flatBytes);
+  expect(rssBytes.after).toBeLessThan(rssBytes.before + flatBytes);
+  // The read that filled the window may go over it: 64 KiB hold two attacks or three.
+  expect(unanswered).toBeGreaterThanOrEqual(window);
+  expect(unanswered).toBeLessThanOrEqual(window + 3);
+  expect(taken.secondHalf).toBe(0);
+}
+
+const limitMs = 120_000 + 3000 * seconds;
+
+test(
+  `beanstalkd answers nothing for ${seconds} s under load: no line is lost, memory is flat, and all is delivered after`,
+  async () => {
+    const told = await live("stopped");
+    expectNothingLost(told);
+    expectNothingGrew(told);
+    expect(told.jobs).toBe(told.attacks);
+    expect(told.paused.times).toBe(told.paused.resumed);
+    expect(told.paused.longestMs).toBeGreaterThanOrEqual(1000 * seconds);
+  },
+  limitMs,
+);
+
+test(
+  `beanstalkd is dead for ${seconds} s under load and comes back with its binlog: no line is lost, memory is flat, and all is delivered after`,
+  async () => {
+    const told = await live("killed");
+    expectNothingLost(told);
+    expectNothingGrew(told);
+    expect(told.jobs).toBeGreaterThanOrEqual(told.attacks);
+    expect(told.paused.times).toBe(told.paused.resumed);
+    expect(told.paused.longestMs).toBeGreaterThanOrEqual(1000 * seconds);
+  },
+  limitMs,
+);
