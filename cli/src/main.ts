@@ -56,7 +56,8 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     }
     if (error instanceof ConfigurationError) {
       output.complain("The configuration cannot be used:");
-      for (const complaint of error.complaints) output.complain(`  ${complaint}`);
+      // What is wrong with a template is shown under it, on lines of its own.
+      for (const line of error.complaints.flatMap((complaint) => complaint.split("\n"))) output.complain(`  ${line}`);
       return 2;
     }
     if (!(error instanceof CommandError)) throw error;

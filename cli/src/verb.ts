@@ -16,7 +16,7 @@ export interface Verb {
 
 export interface Context {
   output: Output;
-  stdin: Readable & { isTTY?: boolean };
+  stdin: Readable & { isTTY?: boolean; fd?: number };
   environment: Readonly<Record<string, string | undefined>>;
 }
 

@@ -31,7 +31,7 @@ test("a good one is printed: devices, what is never banned, rules on and off", a
       "127.0.0.0/8 loopback (RFC 1122 §3.2.1.3)",
       "10.10.10.201/32 address of edge-1",
       "192.0.2.0/24 allow 192.0.2.0/24",
-      "on sshd-failed-password password_failed sshd sshd-session",
+      "on sshd-failed-password password_failed sshd sshd-session sshd-auth",
       "off netplugd-state-down interface_down netplugd",
     ]),
   );
@@ -49,6 +49,63 @@ test("--json says the same, for programs", async () => {
     ],
     neverBanned: expect.arrayContaining([{ address: "192.0.2.0/24", why: "allow 192.0.2.0/24" }]),
     rules: expect.arrayContaining([expect.objectContaining({ name: "netplugd-state-down", on: false })]),
+  });
+});
+
+describe("rules of one's own", () => {
+  const own = `rules:
+  disabled: [vpn-old]
+  own:
+    - { name: vpn-failed, program: vpnd, match: "failed: {user} from {address:ip}", type: password_failed }
+    - { name: vpn-old, program: [vpnd, vpn], match: ["gone: {address:ip}", "lost: {address:ip}"], type: preauth_failed }
+`;
+  const config = (rules: string): string => file("logwarden.yaml", good.replace(/^rules: .*$/m, rules));
+
+  test("are shown as such, before those that ship, and as JSON with their templates", async () => {
+    const path = config(own);
+    const { code, stdout } = await logwarden(["check-config", "--config", path]);
+    const words = stdout.split("\n").map((line) => line.trim().replaceAll(/ +/g, " "));
+    expect(code).toBe(0);
+    expect(words.slice(words.indexOf("Rules") + 1).slice(0, 3)).toEqual([
+      "on vpn-failed password_failed vpnd your own",
+      "off vpn-old preauth_failed vpnd vpn your own, nothing is done for it alone",
+      "on sshd-failed-password password_failed sshd sshd-session sshd-auth",
+    ]);
+    const { rules } = JSON.parse((await logwarden(["check-config", "--config", path, "--json"])).stdout) as {
+      rules: unknown[];
+    };
+    expect(rules.slice(0, 2)).toEqual([
+      {
+        ...{ name: "vpn-failed", on: true, own: true, programs: ["vpnd"], type: "password_failed", effect: "ban" },
+        match: ["failed: {user} from {address:ip}"],
+      },
+      {
+        ...{
+          name: "vpn-old",
+          on: false,
+          own: true,
+          programs: ["vpnd", "vpn"],
+          type: "preauth_failed",
+          effect: "nothing",
+        },
+        match: ["gone: {address:ip}", "lost: {address:ip}"],
+      },
+    ]);
+    expect(rules[2]).toMatchObject({ own: false, on: true });
+  });
+
+  test("are complained about with a mark under the place", async () => {
+    const path = config(own.replace("failed: {user} from {address:ip}", "failed: {user}{why} from {address:ip}"));
+    const { code, stdout, stderr } = await logwarden(["check-config", "--config", path]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toBe(
+      `The configuration cannot be used:
+  ${path}: rules.own: vpn-failed: two free-text fields: where one ends would be the attacker's choice
+      failed: {user}{why} from {address:ip}
+                    ^
+      give one of them a kind: {name:word} ends at a space, {name:int} at what is no digit
+`,
+    );
   });
 });
 

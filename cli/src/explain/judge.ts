@@ -8,7 +8,8 @@
  */
 
 import { decide } from "@logwarden/parser/decide";
-import { createRecognizer, shippedRules } from "@logwarden/parser/recognize";
+import { latin1 } from "@logwarden/parser/latin1";
+import { createRuleSet, type RuleSet } from "@logwarden/parser/rule-set";
 import type { Device, Inventory } from "@logwarden/shared/inventory";
 import type { Task } from "@logwarden/shared/task";
 import type { FileLine } from "./lines.ts";
@@ -29,14 +30,32 @@ export type Reason =
 export interface Verdict {
   outcome: Outcome;
   rule: string | null;
-  /** Without `id` and `at`, which a line is given when it arrives. */
+  /** Without `id`, which a line is given when it arrives; with `at` when the clock is known. */
   task: Task | null;
   reason: Reason | null;
   /** What the reason is about: an address and why, a program. */
   detail: string | null;
 }
 
-export type Judge = (line: FileLine) => Verdict;
+export type Rule = RuleSet["rules"][number];
+
+export interface Judge {
+  judge(line: FileLine): Verdict;
+  /** In the order they are tried, switched off or not. */
+  rules: readonly Rule[];
+}
+
+export interface JudgeOptions {
+  /** How complaints call the inventory. */
+  name: string;
+  inventory: Inventory;
+  /** Who sent the lines. */
+  device: Device;
+  /** When the lines were received, ISO 8601. */
+  at?: string | undefined;
+  /** A rule that is tried before all others. */
+  tried?: Rule | undefined;
+}
 
 /** What each reason means, in a sentence. */
 export const meanings: Record<Reason, string> = {
@@ -59,33 +78,33 @@ const missed = (
   ...{ outcome, rule, task: null, reason, detail },
 });
 
-/** @throws TemplateError when the inventory switches off a rule that does not exist */
-export function createJudge(inventory: Inventory, device: Device): Judge {
-  const recognizer = createRecognizer(shippedRules, inventory.rulesDisabled);
-  const off = createRecognizer(shippedRules.filter(({ name }) => inventory.rulesDisabled.includes(name)));
-  const programs = new Set(shippedRules.flatMap((rule) => rule.programs));
+/** @throws ConfigurationError when a rule of the inventory, or the tried one, cannot be used */
+export function createJudge({ name, inventory, device, at, tried }: JudgeOptions): Judge {
+  const { rules, recognizer, off } = createRuleSet(name, inventory, tried);
 
-  return ({ text, overlong }) => {
+  const judge = ({ text, overlong }: FileLine): Verdict => {
     if (overlong) return missed("malformed", "frame-too-long", null, null);
     if (text === "") return missed("malformed", "empty", null, null);
-    const recognition = recognizer.recognize(text, 0, text.length);
-    if (recognition.kind === "malformed") return missed("malformed", "no-syslog-header", null, null);
-    if (recognition.kind === "unrecognized") {
-      const silenced = off.recognize(text, 0, text.length);
-      if (silenced.kind === "event") return missed("unmatched", "rule-off", null, silenced.event.rule);
-      const { program } = recognition;
-      const reason = programs.has(program) ? "no-rule-fits" : "no-rule-for-program";
-      return missed("unmatched", reason, readable(program), null);
+    const line = latin1(text);
+    const event = recognizer.recognize(line, 0, text.length);
+    if (event === "malformed") return missed("malformed", "no-syslog-header", null, null);
+    if (event === "unrecognized") {
+      const silenced = off.recognize(line, 0, text.length);
+      if (typeof silenced !== "string") return missed("unmatched", "rule-off", null, silenced.rule);
+      const program = recognizer.programOf(line, 0, text.length) ?? "";
+      const isRead = recognizer.programs.has(program) || off.programs.has(program);
+      return missed("unmatched", isRead ? "no-rule-fits" : "no-rule-for-program", readable(program), null);
     }
-    const { event } = recognition;
-    const decision = decide(event, device, inventory, "", "");
+    const decision = decide(event, device, inventory, at ?? "", "");
     if (decision.kind === "refused") {
       const { reason, detail } = decision;
       return { outcome: "refused", rule: event.rule, task: null, reason, detail };
     }
-    const { id: _, at: __, ...task } = decision.task;
+    const { id: _, at: __, ...undated } = decision.task;
+    const task = at === undefined ? undated : { ...undated, at };
     return { outcome: "task", rule: event.rule, task, reason: null, detail: null };
   };
+  return { judge, rules };
 }
 
 /** latin1 as it stands in a line → text. */

@@ -1,9 +1,10 @@
 /** `logwarden check-config`: what a logwarden.yaml means, or everything that is wrong with it. */
 
-import { createRecognizer, shippedRules } from "@logwarden/parser/recognize";
-import { ConfigurationError, readPart } from "@logwarden/shared/environment";
+import { createRuleSet, type RuleSet } from "@logwarden/parser/rule-set";
+import { ConfigurationError } from "@logwarden/shared/environment";
 import { type DeviceApi, type Inventory, readInventory } from "@logwarden/shared/inventory";
 import { deviceTube } from "@logwarden/shared/tubes";
+import { effectNote, effects } from "../explain/effects.ts";
 import { columns, type Output } from "../output.ts";
 import { readArguments, type Verb } from "../verb.ts";
 
@@ -26,8 +27,7 @@ A configuration that cannot be used is answered with every complaint, and exit c
     const config = values.config ?? (environment["LOGWARDEN_CONFIG"] || configDefault);
     try {
       const inventory = readInventory(config);
-      readPart(`${config}: rules`, () => createRecognizer(shippedRules, inventory.rulesDisabled));
-      const facts = factsOf(config, inventory);
+      const facts = factsOf(config, inventory, createRuleSet(config, inventory).rules);
       if (values.json) await output.json(facts);
       else await print(output, facts);
       return 0;
@@ -40,8 +40,10 @@ A configuration that cannot be used is answered with every complaint, and exit c
   },
 };
 
-function factsOf(config: string, inventory: Inventory) {
-  const { group, devices, rulesDisabled, neverBan } = inventory;
+function factsOf(config: string, inventory: Inventory, rules: RuleSet["rules"]) {
+  const { group, devices, neverBan } = inventory;
+  const { disabled, own } = inventory.rules;
+  const ownRules = new Set<RuleSet["rules"][number]>(own);
   return {
     config,
     usable: true,
@@ -52,8 +54,12 @@ function factsOf(config: string, inventory: Inventory) {
       ...{ tags, protect },
     })),
     neverBanned: neverBan.entries.map(({ prefix, why }) => ({ address: prefix.text, why })),
-    rules: shippedRules.map(({ name, programs, type }) => ({
-      ...{ name, on: !rulesDisabled.includes(name), programs, type },
+    // In the order they are tried.
+    rules: rules.map((rule) => ({
+      ...{ name: rule.name, on: !disabled.includes(rule.name), own: ownRules.has(rule), programs: rule.programs },
+      ...{ match: typeof rule.match === "string" ? [rule.match] : rule.match, type: rule.type },
+      // What is done for one event of it by itself: ban, disable or nothing.
+      effect: effects[rule.type],
     })),
   };
 }
@@ -84,6 +90,9 @@ async function print(output: Output, facts: ReturnType<typeof factsOf>): Promise
   );
   await list(
     "Rules",
-    facts.rules.map(({ name, on, programs, type }) => [on ? "on" : "off", name, type, programs.join(" ")]),
+    facts.rules.map(({ name, on, own, programs, type }): string[] => [
+      ...[on ? "on" : "off", name, type, programs.join(" ")],
+      [own ? "your own" : "", effectNote(type)].filter((note) => note !== "").join(", "),
+    ]),
   );
 }

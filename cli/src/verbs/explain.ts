@@ -1,12 +1,15 @@
 /** `logwarden explain`: what would this log file do? Nothing is sent anywhere. */
 
-import { createReadStream } from "node:fs";
-import { readPart } from "@logwarden/shared/environment";
+import { fstatSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { type Device, type Inventory, parseInventory, readInventory } from "@logwarden/shared/inventory";
 import { parseAddress } from "@logwarden/shared/ip";
-import { createJudge, type Judge, readable } from "../explain/judge.ts";
-import { readLines } from "../explain/lines.ts";
+import { parseClock } from "../explain/clock.ts";
+import { createJudge, type Judge, readable, type Rule, type Verdict } from "../explain/judge.ts";
+import { type FileLine, readLines } from "../explain/lines.ts";
+import { Progress, progressBytesMin } from "../explain/progress.ts";
 import { Report } from "../explain/report.ts";
+import { triedName, triedOptions, triedRule } from "../explain/tried.ts";
 import { CommandError, type Context, readArguments, UsageError, type Verb } from "../verb.ts";
 
 /** The parser's default for LOGWARDEN_FRAME_BYTES_MAX. */
@@ -17,44 +20,69 @@ const anyDevice = "0.0.0.0";
 export const explain: Verb = {
   name: "explain",
   about: "what would this log file do? The parser's own rules, nothing is sent",
-  help: `logwarden explain [--config FILE] [--device DEVICE] [--json] [--print-missed] [FILE|-]
+  help: `logwarden explain [--config FILE] [--device DEVICE] [--clock TIME] [--json] [--print-missed]
+                  [--match TEMPLATE --program NAME [--type TYPE]] [FILE|-]
 
 What the parser would make of each line of FILE, or of standard input. Nothing is sent anywhere.
 
   --config FILE    the inventory: its devices, allow and rules count. Without it: one device, nothing allowed, all rules on
   --device DEVICE  who sent the lines: an address, or a name of the inventory; its only device unless given
+  --clock TIME     when the lines were received, such as 2026-11-21T04:44:40Z: the tasks then carry it as "at", as they
+                   will from the parser. What time a line claims is never used
   --print-missed   every line that no rule claims, with the reason (with --json: its text beside the reason)
   --json           one object for each line, in order: line, outcome (task, refused, unmatched, malformed), rule, task,
                    reason, detail
 
+Try a rule of your own before it goes into the configuration; it is checked as there, and tried before all others:
+
+  --match TEMPLATE  the whole message, as it stands behind "program[pid]: "; several if given several times. {name} is
+                    free text, at most one; {name:ip|int|hex|word|quoted} has a kind; [what may be missing] in brackets
+  --program NAME    who writes it, as the log names it: sshd of "sshd[2319]:"; several if given several times
+  --type TYPE       what it means; password_failed unless given. {address:ip} is who did it; interface_down needs
+                    {interface:word} instead
+
+Free text is what an attacker chose: it may hold an address and all the words of your template. So what stands right of it
+is read from the end of the line, which the program wrote, unless it cuts long lines (sshd: 500 characters): then a text
+of the right length is the end. Let {address:ip} stand left of free text where you can.
+
 Lines are read with or without <PRI>. A file that holds none does not say what came through logger; such a line inside
 a line is only unwrapped behind a <PRI> of facility user, as in the parser. Lines over ${lineBytesMax} bytes are malformed.
+Big files show their progress on stderr when that is a terminal.
 
   logwarden explain --config logwarden.yaml --device edge-1 /var/log/auth.log
   zcat auth.log.2.gz | logwarden explain --print-missed
   logwarden explain --json auth.log | jq 'select(.outcome == "refused")'
+  logwarden explain --match 'AUTH_FAILED for {user} from {address:ip}' --program openvpn --print-missed /var/log/syslog
 `,
   run: async (args, context) => {
     const options = {
       config: { type: "string" },
       device: { type: "string" },
+      clock: { type: "string" },
       json: { type: "boolean" },
       "print-missed": { type: "boolean" },
+      ...triedOptions,
     } as const;
     const { values, positionals } = readArguments(args, options, 1);
-    const file = positionals[0] ?? "-";
+    const at = values.clock === undefined ? undefined : readClock(values.clock);
+    const tried = triedRule(values);
     const { inventory, device } =
       values.config === undefined ? loneDevice(values.device) : fromInventory(values.config, values.device);
-    const judge = readPart(`${values.config}: rules`, () => createJudge(inventory, device));
-    const printMissed = values["print-missed"] === true;
+    const judge = createJudge({ name: values.config ?? "--device", inventory, device, at, tried });
+    const writer = values.json
+      ? new JsonWriter(context, values["print-missed"] === true)
+      : new ReportWriter(context, values["print-missed"] === true, reportedRules(judge, inventory));
+    const file = positionals[0] ?? "-";
     try {
-      if (values.json) await writeJson(file, judge, printMissed, context);
-      else await writeReport(file, device, judge, printMissed, context);
+      await explainLines(file, judge, writer, context);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === undefined || !(code in readFailures)) throw error;
       throw new CommandError(`cannot read ${file}: ${readFailures[code] ?? message}`, { cause: error });
     }
+    const sender = device.address.text === anyDevice ? "any device" : `${device.key} (${device.address.text})`;
+    const when = at === undefined ? "" : `, received ${at}`;
+    await writer.end(`${file === "-" ? "Standard input" : file}, as sent by ${sender}${when}`);
     return 0;
   },
 };
@@ -67,47 +95,133 @@ const readFailures: Record<string, string> = {
   EIO: "the disk or terminal failed",
 };
 
-async function writeJson(file: string, judge: Judge, printMissed: boolean, context: Context): Promise<void> {
-  for await (const lines of linesOf(file, context)) {
-    for (const line of lines) {
-      const verdict = judge(line);
-      const isMissed = verdict.outcome === "unmatched" || verdict.outcome === "malformed";
-      const text = printMissed && isMissed ? { text: readable(line.text) } : {};
-      await context.output.json({ line: line.number, ...verdict, ...text });
+/** What becomes of the verdicts. */
+interface Writer {
+  /** Whether results are written while the file is read. */
+  readonly whileReading: boolean;
+  add(line: FileLine, verdict: Verdict): void;
+  /** Writes what was added: called once for each piece of the file, so that a stream is answered as it grows. */
+  flush(): Promise<void>;
+  end(title: string): Promise<void>;
+}
+
+async function explainLines(file: string, { judge }: Judge, writer: Writer, context: Context): Promise<void> {
+  const { chunks, bytes } = await openInput(file, context);
+  const isShown = bytes >= progressBytesMin && context.environment["TERM"] !== "dumb";
+  const progress = isShown
+    ? new Progress(context.output, bytes, writer.whileReading, () => performance.now())
+    : undefined;
+  async function* counted(): AsyncGenerator<string> {
+    for await (const chunk of chunks) {
+      // latin1: a character is a byte.
+      progress?.read(chunk.length);
+      yield chunk;
     }
+  }
+  let last = 0;
+  try {
+    for await (const lines of readLines(counted(), lineBytesMax)) {
+      for (const line of lines) writer.add(line, judge(line));
+      await writer.flush();
+      last = lines.at(-1)?.number ?? last;
+      progress?.draw(last);
+    }
+  } finally {
+    progress?.end();
   }
 }
 
-async function writeReport(
-  file: string,
-  device: Device,
-  judge: Judge,
-  printMissed: boolean,
-  context: Context,
-): Promise<void> {
-  const { output } = context;
-  const report = new Report();
-  let missed = 0;
-  for await (const lines of linesOf(file, context)) {
-    for (const line of lines) {
-      const verdict = judge(line);
-      report.add(verdict);
-      if (!printMissed || verdict.reason === null || verdict.outcome === "refused") continue;
-      // As they come: a file that matches nothing must not be kept in memory.
-      if (missed++ === 0) await output.line("Missed lines");
-      await output.line(`  ${line.number} ${verdict.reason}: ${readable(line.text)}`);
-    }
+/** @returns latin1, and how many bytes there are: 0 when that is not known before the end */
+async function openInput(file: string, context: Context): Promise<{ chunks: AsyncIterable<string>; bytes: number }> {
+  const { stdin, output } = context;
+  if (file === "-") {
+    if (stdin.isTTY) output.complain("reading standard input; end it with Ctrl-D");
+    const stats = stdin.fd === undefined ? undefined : fstatSync(stdin.fd);
+    return { chunks: stdin.setEncoding("latin1") as AsyncIterable<string>, bytes: stats?.isFile() ? stats.size : 0 };
   }
-  if (missed > 0) await output.line();
-  const source = file === "-" ? "Standard input" : file;
-  const sender = device.address.text === anyDevice ? "any device" : `${device.key} (${device.address.text})`;
-  for (const line of report.print(`${source}, as sent by ${sender}`)) await output.line(line);
+  const handle = await open(file);
+  const stats = await handle.stat();
+  const chunks = handle.createReadStream({ encoding: "latin1" }) as AsyncIterable<string>;
+  return { chunks, bytes: stats.isFile() ? stats.size : 0 };
 }
 
-function linesOf(file: string, { stdin, output }: Context): ReturnType<typeof readLines> {
-  if (file === "-" && stdin.isTTY) output.complain("reading standard input; end it with Ctrl-D");
-  const stream = file === "-" ? stdin.setEncoding("latin1") : createReadStream(file, { encoding: "latin1" });
-  return readLines(stream as AsyncIterable<string>, lineBytesMax);
+const isMissed = ({ outcome }: Verdict): boolean => outcome === "unmatched" || outcome === "malformed";
+
+class JsonWriter implements Writer {
+  readonly whileReading = true;
+  readonly #output: Context["output"];
+  readonly #printMissed: boolean;
+  #values: unknown[] = [];
+
+  constructor({ output }: Context, printMissed: boolean) {
+    this.#output = output;
+    this.#printMissed = printMissed;
+  }
+
+  add({ number, text }: FileLine, verdict: Verdict): void {
+    const { outcome, rule, task, reason, detail } = verdict;
+    const value = { line: number, outcome, rule, task, reason, detail };
+    this.#values.push(this.#printMissed && isMissed(verdict) ? { ...value, text: readable(text) } : value);
+  }
+
+  async flush(): Promise<void> {
+    const values = this.#values;
+    this.#values = [];
+    await this.#output.jsons(values);
+  }
+
+  async end(): Promise<void> {
+    await this.flush();
+  }
+}
+
+class ReportWriter implements Writer {
+  readonly whileReading: boolean;
+  readonly #output: Context["output"];
+  readonly #report: Report;
+  #missed = 0;
+  /** As they come: a file that matches nothing must not be kept in memory. */
+  #lines: string[] = [];
+
+  constructor({ output }: Context, printMissed: boolean, rules: ConstructorParameters<typeof Report>[0]) {
+    this.#output = output;
+    this.whileReading = printMissed;
+    this.#report = new Report(rules);
+  }
+
+  add({ number, text }: FileLine, verdict: Verdict): void {
+    this.#report.add(verdict);
+    if (!this.whileReading || !isMissed(verdict)) return;
+    if (this.#missed++ === 0) this.#lines.push("Missed lines");
+    this.#lines.push(`  ${number} ${verdict.reason}: ${readable(text)}`);
+  }
+
+  async flush(): Promise<void> {
+    const lines = this.#lines;
+    this.#lines = [];
+    await this.#output.lines(lines);
+  }
+
+  async end(title: string): Promise<void> {
+    if (this.#missed > 0) this.#lines.push("");
+    this.#lines.push(...this.#report.print(title));
+    await this.flush();
+  }
+}
+
+function reportedRules({ rules }: Judge, inventory: Inventory) {
+  const own = new Set<Rule>(inventory.rules.own);
+  return rules.map((rule) => {
+    const { name, type, programs } = rule;
+    const origin: "own" | "tried" | "shipped" = own.has(rule) ? "own" : name === triedName ? "tried" : "shipped";
+    return { name, type, programs, origin };
+  });
+}
+
+function readClock(text: string): string {
+  const clock = parseClock(text);
+  if ("at" in clock) return clock.at;
+  throw new UsageError(`--clock "${text}": ${clock.wrong}, for example 2026-11-21T04:44:40Z`);
 }
 
 function loneDevice(device = anyDevice): { inventory: Inventory; device: Device } {

@@ -269,5 +269,8 @@ function shown(match: string, at?: number): string {
 
 /** Control characters as their pictures (U+2400), each in the room of one, so that marks stay where they belong. */
 function visible(match: string): string {
-  return match.replace(/[\0-\x1f]/g, (character) => String.fromCharCode(0x2400 + character.charCodeAt(0)));
+  return match.replace(/\p{Cc}/gu, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : "\ufffd";
+  });
 }
