@@ -8,28 +8,38 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ensureSystemPackages } from "@logwarden/lab/system-packages";
-import { aim, measureLatency } from "./latency.ts";
+import { aim as latencyAim, measureLatency } from "./latency.ts";
 import { readMachine } from "./machine.ts";
+import { aim as parserAim, measureParser, type PartName, partNames, peerKeys } from "./parser.ts";
 import { asMarkdown, asText, describe, type Report } from "./report.ts";
 import { measureThroughput, tasksMax } from "./throughput.ts";
 
-const usage = `npm run bench -- [latency|throughput] [OPTIONS]
+const usage = `npm run bench -- [latency|throughput|parser] [OPTIONS]
 
   latency      How long from the line's last byte sent to the router's /configure request received?
   throughput   How many tasks a second does one responder take from the queue to the router?
-               Without a name: both.
+  parser       How much processor time does a line cost, in our parser and in its peers? And: with puts, with many
+               rules, while the queue is away, with lines that are built to hurt.
+               Without a name: all of them.
 
-  --n N            lines of a latency round (300), or tasks of a throughput row (20000)
-  --rounds N       rounds of each measure; shown are their median, minimum and maximum (3)
-  --quiet-lines N  latency: lines in a round that come after 16 s of quiet (3)
-  --rsyslog        latency: a row with logger and rsyslogd in front
-  --json           everything that was measured, as JSON
-  --write          rewrites bench/RESULTS.md; measures both
-  --help           this text
+  --n N             lines of a latency round (300), tasks of a throughput row (20000), or lines of a parser corpus (2000000)
+  --rounds N        rounds of each measure; shown are their median, minimum and maximum (3)
+  --quiet-lines N   latency: lines in a round that come after 16 s of quiet (3)
+  --rsyslog         latency: a row with logger and rsyslogd in front
+  --only PARTS      parser: ${partNames.join(", ")}; several with commas (all of them)
+  --peers PEERS     parser: ${peerKeys.join(", ")}; several with commas, or none (all of them)
+  --seed N          parser: another corpus (1)
+  --soak-seconds N  parser: how long the queue is away in the soak (30)
+  --json            everything that was measured, as JSON
+  --write           rewrites bench/RESULTS.md; measures everything
+  --help            this text
 `;
 
-const names = ["latency", "throughput"] as const;
+const names = ["latency", "throughput", "parser"] as const;
 type Name = (typeof names)[number];
+
+/** A corpus of this many lines is 3 GB, three times. */
+const linesMax = 20_000_000;
 
 interface Wanted {
   benches: readonly Name[];
@@ -37,6 +47,11 @@ interface Wanted {
   rounds: number;
   quietLines: number;
   rsyslog: boolean;
+  parts: readonly PartName[];
+  /** All of them when absent. */
+  chosenPeers: readonly string[] | undefined;
+  seed: number;
+  soakSeconds: number;
   json: boolean;
   write: boolean;
 }
@@ -45,24 +60,32 @@ interface Wanted {
 function readArguments(args: readonly string[]): Wanted | undefined {
   const text = { type: "string" } as const;
   const flag = { type: "boolean", default: false } as const;
+  const flags = { rsyslog: flag, json: flag, write: flag, help: flag };
+  const numbers = { n: text, rounds: text, "quiet-lines": text, seed: text, "soak-seconds": text };
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { n: text, rounds: text, "quiet-lines": text, rsyslog: flag, json: flag, write: flag, help: flag },
+    options: { ...flags, ...numbers, only: text, peers: text },
   });
   if (values.help) return undefined;
   const [first, ...others] = positionals;
   const name = names.find((one) => one === first);
   if (others.length > 0 || (first !== undefined && name === undefined)) {
-    throw new Error(`expected latency or throughput, got ${JSON.stringify(positionals.join(" "))}`);
+    throw new Error(`expected ${names.join(", ")}, got ${JSON.stringify(positionals.join(" "))}`);
   }
-  if (values.write && name !== undefined) throw new Error("expected --write without a name: it rewrites every answer");
-  if (values.n !== undefined && name === undefined) throw new Error("expected --n with latency or throughput");
+  if (values.write && (name !== undefined || values.only !== undefined || values.peers !== undefined)) {
+    throw new Error("expected --write without a name, --only and --peers: it rewrites every answer");
+  }
+  if (values.n !== undefined && name === undefined) throw new Error(`expected --n with ${names.join(", ")}`);
   return {
     benches: name === undefined ? names : [name],
-    n: values.n === undefined ? undefined : whole("--n", values.n, 1, tasksMax),
+    n: values.n === undefined ? undefined : whole("--n", values.n, 1, name === "parser" ? linesMax : tasksMax),
     rounds: whole("--rounds", values.rounds ?? "3", 1, 1000),
     quietLines: whole("--quiet-lines", values["quiet-lines"] ?? "3", 0, 1000),
+    parts: some("--only", values.only, partNames) ?? partNames,
+    chosenPeers: values.peers === "none" ? [] : some("--peers", values.peers, peerKeys),
+    seed: whole("--seed", values.seed ?? "1", 0, 2 ** 32 - 1),
+    soakSeconds: whole("--soak-seconds", values["soak-seconds"] ?? "30", 1, 86_400),
     ...{ rsyslog: values.rsyslog, json: values.json, write: values.write },
   };
 }
@@ -73,21 +96,31 @@ function whole(name: string, text: string, min: number, max: number): number {
   throw new Error(`expected a whole number from ${min} to ${max} as ${name}, got ${JSON.stringify(text)}`);
 }
 
+/** Words set apart by commas, each of them known. @returns undefined when nothing was said */
+function some<T extends string>(name: string, text: string | undefined, known: readonly T[]): T[] | undefined {
+  return text?.split(",").map((word) => {
+    const found = known.find((one) => one === word);
+    if (found === undefined) throw new Error(`expected ${known.join(", ")} as ${name}, got ${JSON.stringify(word)}`);
+    return found;
+  });
+}
+
 async function run(wanted: Wanted, signal: AbortSignal): Promise<void> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   ensureSystemPackages(say);
   const machine = readMachine(process.argv.slice(2));
-  const { n, rounds, quietLines, rsyslog } = wanted;
-  const measure: Record<Name, () => Promise<Report>> = {
-    latency: () => measureLatency({ lines: n ?? 300, rounds, quietLines, rsyslog, say, signal }),
-    throughput: () => measureThroughput({ tasks: n ?? 20_000, rounds, say, signal }),
+  const { n, rounds, quietLines, rsyslog, parts, chosenPeers, seed, soakSeconds } = wanted;
+  const measure: Record<Name, () => Promise<Report[]>> = {
+    latency: async () => [await measureLatency({ lines: n ?? 300, rounds, quietLines, rsyslog, say, signal })],
+    throughput: async () => [await measureThroughput({ tasks: n ?? 20_000, rounds, say, signal })],
+    parser: () => measureParser(parts, { lines: n ?? 2_000_000, rounds, seed, chosenPeers, soakSeconds, say, signal }),
   };
   const reports: Report[] = [];
-  for (const name of wanted.benches) reports.push(await measure[name]());
+  for (const name of wanted.benches) reports.push(...(await measure[name]()));
   if (wanted.json) process.stdout.write(`${JSON.stringify({ machine, reports }, undefined, 2)}\n`);
   else process.stdout.write(`\n${[...reports.map(asText), `${describe(machine).join("\n")}\n`].join("\n")}`);
   if (!wanted.write) return;
-  writeFileSync(new URL("RESULTS.md", import.meta.url), asMarkdown(reports, machine, aim));
+  writeFileSync(new URL("RESULTS.md", import.meta.url), asMarkdown(reports, machine, [latencyAim, parserAim]));
   say("bench/RESULTS.md is written");
 }
 

@@ -56,10 +56,12 @@ export class QueueLoad implements AsyncDisposable {
     const producers = this.nodes.map((node) => new Producer({ nodes: [node] }));
     try {
       const puts = Array.from({ length: tasks }, (_, number) => {
-        const body = encodeTask({
-          ...{ host: "127.0.0.1", type: "password_failed", from: attacker(number % addresses), v: 1 },
-          ...{ id: randomUUID(), at: new Date().toISOString(), rule: "sshd-failed-password", count: 1, user: "root" },
-        });
+        const body = Buffer.from(
+          encodeTask({
+            ...{ host: "127.0.0.1", type: "password_failed", from: attacker(number % addresses), v: 1 },
+            ...{ id: randomUUID(), at: new Date().toISOString(), rule: "sshd-failed-password", count: 1, user: "root" },
+          }),
+        );
         // The first half here, the second there: alternately, each node would have half of the addresses of a flood.
         const producer = producers[Math.floor((number / tasks) * producers.length)] as Producer;
         return producer.put(tube, body, { priority: taskPriority, ttrSeconds: taskTtrSeconds });

@@ -28,11 +28,11 @@ export function asText({ question, answer, notes, ...tables }: Report): string {
 }
 
 /** The whole of RESULTS.md. */
-export function asMarkdown(reports: readonly Report[], machine: Machine, aim: string): string {
+export function asMarkdown(reports: readonly Report[], machine: Machine, aims: readonly string[]): string {
   const head = [
     "# What we measured",
     "Written by `npm run bench -- --write`; do not edit. Each bench file opens with its question and says how it measures.",
-    `Aim: ${aim}.`,
+    aims.map((aim) => `Aim: ${aim}.`).join("\n\n"),
     describe(machine, "- ").join("\n"),
   ];
   const chapters = reports.map(({ name, question, answer, notes, ...tables }) =>
