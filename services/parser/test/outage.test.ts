@@ -22,17 +22,20 @@ async function live(outage: Outage): Promise<Told> {
   return told;
 }
 
-function expectNothingLost({ lines, attacks, delivered, ids, wrong }: Told): void {
+function expectNothingLost({ lines, attacks, delivered, jobs, ids, wrong }: Told): void {
   expect(wrong).toEqual([]);
   expect(lines.received).toBe(lines.sent);
   expect([delivered, ids]).toEqual([attacks, attacks]);
+  // What was on its way to a connection that was given up comes again, with its id.
+  expect(jobs).toBeGreaterThanOrEqual(attacks);
 }
 
 function expectNothingGrew({ rssBytes, unanswered, taken }: Told): void {
   expect(rssBytes.during).toBeLessThan(rssBytes.before + flatBytes);
   expect(rssBytes.after).toBeLessThan(rssBytes.before + flatBytes);
-  // The read that filled the window may go over it: 64 KiB hold two attacks or three.
-  expect(unanswered).toBeGreaterThanOrEqual(window);
+  // Once full, the window stays closed until half of it is answered. The read that filled it may go over it: 64 KiB hold two
+  // attacks or three.
+  expect(unanswered).toBeGreaterThan(window / 2);
   expect(unanswered).toBeLessThanOrEqual(window + 3);
   expect(taken.secondHalf).toBe(0);
 }
@@ -45,7 +48,6 @@ test(
     const told = await live("stopped");
     expectNothingLost(told);
     expectNothingGrew(told);
-    expect(told.jobs).toBe(told.attacks);
     expect(told.paused.times).toBe(told.paused.resumed);
     expect(told.paused.longestMs).toBeGreaterThanOrEqual(1000 * seconds);
   },
@@ -58,7 +60,6 @@ test(
     const told = await live("killed");
     expectNothingLost(told);
     expectNothingGrew(told);
-    expect(told.jobs).toBeGreaterThanOrEqual(told.attacks);
     expect(told.paused.times).toBe(told.paused.resumed);
     expect(told.paused.longestMs).toBeGreaterThanOrEqual(1000 * seconds);
   },

@@ -102,6 +102,10 @@ export const anyLine: fc.Arbitrary<string> = fc.oneof(
     .tuple(fc.constantFrom("", "invalid user "), hostileText, attacker, port)
     .map(([invalid, user, from, at]) => `${header}Failed password for ${invalid}${user} from ${from} port ${at} ssh2`),
   fc.tuple(corpusLine, fc.nat(400), anyBytes).map(([line, at, junk]) => line.slice(0, at) + junk + line.slice(at)),
+  // Without a facility, as in a log file; and such a line inside of another's, as logger would write it.
+  fc
+    .tuple(fc.constantFrom("", "", "<13>", "<30>"), fc.constantFrom("", "Nov 21 04:44:40 gw1 nginx: "), corpusLine)
+    .map(([priority, outer, line]) => priority + outer + line.replace(/^<\d+>/, "")),
   // One character many times: fields that are longer than anybody expects.
   fc
     .tuple(corpusLine, fc.nat(200), fc.constantFrom(30, 200, 255, 256, 257, 500, 7000))

@@ -131,16 +131,26 @@ export class Stream {
   }
 }
 
-/** Pushes a whole stream. @param cuts where reads end, in order; a read holds 64 KiB at most */
-export function pushAll(stream: Stream, bytes: Uint8Array, cuts: readonly number[]): void {
+/**
+ * Pushes bytes as reads deliver them: 64 KiB at most.
+ * @param cuts where reads end, in order
+ * @param onRead called behind each read
+ */
+export function pushReads(stream: Stream, bytes: Uint8Array, cuts: readonly number[], onRead?: () => void): void {
   let from = 0;
   for (const cut of [...cuts, bytes.length]) {
     while (from < cut) {
       const to = Math.min(cut, from + readBuffer.size);
       stream.push(bytes.subarray(from, to));
+      onRead?.();
       from = to;
     }
   }
+}
+
+/** Pushes a whole stream, and ends it. */
+export function pushAll(stream: Stream, bytes: Uint8Array, cuts: readonly number[]): void {
+  pushReads(stream, bytes, cuts);
   stream.end();
 }
 

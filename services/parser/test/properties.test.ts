@@ -6,7 +6,14 @@ import fc from "fast-check";
 import { carryBytesMax } from "../src/receive/framing.ts";
 import type { Recognition } from "../src/recognize/recognize.ts";
 import { anyLine, anyStream, attacker, corpusLines, cutsOf, header, port } from "./properties-lines.ts";
-import { frameBytesMax, freshRecognizer, outcomesOf, ParserInProcess, pushAll } from "./properties-parser.ts";
+import {
+  frameBytesMax,
+  freshRecognizer,
+  outcomesOf,
+  ParserInProcess,
+  pushAll,
+  pushReads,
+} from "./properties-parser.ts";
 
 const recognizer = freshRecognizer();
 
@@ -51,14 +58,11 @@ describe("any stream", () => {
       fc.property(streamAndCuts, ([bytes, cuts]) => {
         const parser = new ParserInProcess({ recognizer });
         const stream = parser.open();
-        let from = 0;
-        for (const cut of [...cuts, bytes.length]) {
-          stream.push(bytes.subarray(from, cut));
-          from = cut;
+        pushReads(stream, bytes, cuts, () => {
           const kept = stream.pushed - stream.accounted;
           expect(kept).toBeGreaterThanOrEqual(0);
           expect(kept).toBeLessThanOrEqual(stream.isLost ? 0 : frameBytesMax + carryBytesMax - 65_536);
-        }
+        });
         stream.end();
         expect(stream.accounted).toBe(stream.pushed);
         expect(stream.lineBytes).toBe(stream.bytes.line.count);
@@ -89,7 +93,7 @@ describe("any stream", () => {
         pushAll(new ParserInProcess({ recognizer, onTask: (task) => tasks.push(task) }).open(), bytes, []);
         for (const task of tasks) expect(parseTask(Buffer.from(encodeTask(task)))).toEqual(task);
       }),
-      { numRuns: 300 },
+      { numRuns: 1500 },
     );
   });
 

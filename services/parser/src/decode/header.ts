@@ -16,26 +16,27 @@ const programCharactersMax = 64;
 const fieldCharactersMax = 256;
 
 /**
- * The places of a header in its line: first who speaks (`read`), then, for the few lines that matter, where the text begins
- * (`readText`). One object is read into again and again.
+ * The places of a header in its line: first where the speaker's name begins (`read`), then, for the few lines that matter,
+ * where it ends and where the text begins (`readText`). One object is read into again and again.
  */
 export class Header {
   /** RFC 5424 §6.2.1; -1 when the line has no PRI, as in a log file. */
   facility = -1;
-  /** The name that the program gave itself is bytes[programFrom..programTo). */
+  /** The name that the program gave itself is bytes[programFrom..programTo); its end is -1 until readText has found it. */
   programFrom = 0;
-  programTo = 0;
+  programTo = -1;
   /** The message begins here; spaces before it are skipped. Set by readText. */
   textFrom = 0;
   #is5424 = false;
 
   /**
-   * Reads bytes[from..to) as far as the program's name.
+   * Reads bytes[from..to) as far as the beginning of the program's name.
    * @returns false when it has no header that either RFC knows
    */
   read(bytes: Uint8Array, from: number, to: number): boolean {
     let at = from;
     this.facility = -1;
+    this.programTo = -1;
     this.#is5424 = false;
     if (bytes[at] === 0x3c) {
       at = this.#readPriority(bytes, at + 1, to);
@@ -52,8 +53,8 @@ export class Header {
   }
 
   /**
-   * Finds where the text begins, behind the name that `read` found.
-   * @returns false when what stands between is broken
+   * Finds where the name ends that `read` found, and where the text begins.
+   * @returns false when the name is too long, or what stands between is broken
    */
   readText(bytes: Uint8Array, to: number): boolean {
     return this.#is5424 ? this.#readText5424(bytes, to) : this.#readText3164(bytes, to);
@@ -76,28 +77,22 @@ export class Header {
   /** HOST TAG (RFC 3164 §4.1.3). `at` is the first character of the host name. */
   #read3164(bytes: Uint8Array, at: number, to: number): boolean {
     const hostEnd = nextSpace(bytes, at, to);
-    if (hostEnd === -1) return false;
-    const from = hostEnd + 1;
-    const max = Math.min(to, from + programCharactersMax);
-    let end = from;
-    for (; end < max; end++) {
-      const code = bytes[end];
-      if (code === 0x5b || code === 0x3a || code === space) break;
-    }
-    if (end === from || (end === max && end < to)) return false;
-    this.programFrom = from;
-    this.programTo = end;
-    return true;
+    this.programFrom = hostEnd + 1;
+    return hostEnd !== -1 && this.programFrom < to && !endsName(bytes[this.programFrom]);
   }
 
-  /** [PID]: text (RFC 3164 §4.1.3). */
+  /** TAG[PID]: text (RFC 3164 §4.1.3). */
   #readText3164(bytes: Uint8Array, to: number): boolean {
-    let end = this.programTo;
-    if (bytes[end] === 0x5b) {
+    const max = Math.min(to, this.programFrom + programCharactersMax);
+    let end = this.programFrom;
+    while (end < max && !endsName(bytes[end])) end++;
+    if (end === max && end < to) return false;
+    this.programTo = end;
+    if (end < to && bytes[end] === 0x5b) {
       while (end < to && bytes[end] !== 0x5d) end++;
       end++;
     }
-    if (bytes[end] === 0x3a) end++;
+    if (end < to && bytes[end] === 0x3a) end++;
     this.textFrom = skipSpaces(bytes, Math.min(end, to), to);
     return true;
   }
@@ -107,16 +102,14 @@ export class Header {
     const timeEnd = nextSpace(bytes, at, to);
     if (timeEnd <= at) return false;
     const hostEnd = nextSpace(bytes, timeEnd + 1, to);
-    if (hostEnd <= timeEnd + 1) return false;
-    const end = nextSpace(bytes, hostEnd + 1, to);
-    if (end <= hostEnd + 1 || end - hostEnd - 1 > programCharactersMax) return false;
     this.programFrom = hostEnd + 1;
-    this.programTo = end;
-    return true;
+    return hostEnd > timeEnd + 1 && this.programFrom < to && bytes[this.programFrom] !== space;
   }
 
-  /** PROCID MSGID STRUCTURED-DATA [MSG] (RFC 5424 §6). */
+  /** APP-NAME PROCID MSGID STRUCTURED-DATA [MSG] (RFC 5424 §6). */
   #readText5424(bytes: Uint8Array, to: number): boolean {
+    this.programTo = nextSpace(bytes, this.programFrom, to);
+    if (this.programTo === -1 || this.programTo - this.programFrom > programCharactersMax) return false;
     const from = this.programTo + 1;
     const processEnd = nextSpace(bytes, from, to);
     if (processEnd <= from) return false;
@@ -138,6 +131,11 @@ export class Header {
     this.textFrom = skipSpaces(bytes, textFrom, to);
     return true;
   }
+}
+
+/** Whether a program's name ends here: `sshd[`, `sshd:`, or a space. */
+export function endsName(code: number | undefined): boolean {
+  return code === 0x5b || code === 0x3a || code === space;
 }
 
 /** Whether `YYYY-MM-DDT` stands here (RFC 3339 §5.6). Looks at the punctuation only: the time is not used. */

@@ -1,42 +1,18 @@
-/** Which program speaks? Asked for every line, so by the name's characters in place: no text is cut out. */
+/** Which program speaks? Asked for every line, so by the name's characters in place: no text is cut out, nor its end looked for. */
 
-import { literalBytes, standsAt } from "../latin1.ts";
-
-interface Entry<T> {
-  name: Uint8Array;
-  value: T;
-}
+import { endsName } from "../decode/header.ts";
+import { EdgeTree } from "./edge-tree.ts";
 
 /** Program names → what is known about each. */
 export class ProgramTable<T> {
-  /** Nearly every line is answered by an empty slot. */
-  readonly #slots = Array.from<Entry<T>[] | undefined>({ length: slots });
+  readonly #names = new EdgeTree<T>(1);
 
-  /** @throws RangeError when a name is longer than any header may hold */
   constructor(programs: Iterable<readonly [name: string, value: T]>) {
-    for (const [name, value] of programs) {
-      if (name.length > lengthMax) throw new RangeError(`expected at most ${lengthMax} characters, got "${name}"`);
-      const slot = slotOf(name.length, name.charCodeAt(0));
-      this.#slots[slot] = [...(this.#slots[slot] ?? []), { name: literalBytes(name), value }];
-    }
+    for (const [name, value] of programs) this.#names.add(name, value);
   }
 
-  /** @returns what is known about the program bytes[from..to) */
+  /** @returns what is known about the program whose name begins at `from` and ends as a tag or a field does, or with the line */
   get(bytes: Uint8Array, from: number, to: number): T | undefined {
-    const entries = this.#slots[slotOf(to - from, bytes[from] as number)];
-    if (entries === undefined) return undefined;
-    for (let index = 0; index < entries.length; index++) {
-      const { name, value } = entries[index] as Entry<T>;
-      if (standsAt(name, bytes, from)) return value;
-    }
-    return undefined;
+    return this.#names.find(bytes, from, to - from, endsName);
   }
-}
-
-const lengthMax = 64;
-const slots = (lengthMax + 1) << 8;
-
-/** Names of one length that begin alike share a slot: few do. */
-function slotOf(length: number, first: number): number {
-  return (length << 8) | (first & 0xff);
 }

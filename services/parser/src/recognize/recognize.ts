@@ -139,7 +139,7 @@ class LineReader implements Recognizer {
     const header = this.#header;
     if (!header.read(read.bytes, from, to)) return "malformed";
     if (header.facility === facilityUser) return this.#readLogger(read, to);
-    const program = this.#table.get(read.bytes, header.programFrom, header.programTo);
+    const program = this.#table.get(read.bytes, header.programFrom, to);
     if (program === undefined) return "unrecognized";
     if (!header.readText(read.bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
@@ -149,7 +149,9 @@ class LineReader implements Recognizer {
 
   programOf(read: Latin1, from: number, to: number): string | undefined {
     if (this.recognize(read, from, to) === "malformed") return undefined;
-    return read.text.slice(this.#header.programFrom, this.#header.programTo);
+    const header = this.#header;
+    if (header.programTo === -1 && !header.readText(read.bytes, to)) return undefined;
+    return read.text.slice(header.programFrom, header.programTo);
   }
 
   /** A line of facility user: what it says itself, or the line inside it. */
@@ -164,7 +166,7 @@ class LineReader implements Recognizer {
       this.#from = header.textFrom;
       this.#unwrapRepeated(read);
     }
-    const program = this.#table.get(read.bytes, header.programFrom, header.programTo);
+    const program = this.#table.get(read.bytes, header.programFrom, this.#to);
     return program === undefined ? "unrecognized" : this.#readMessage(program, read);
   }
 

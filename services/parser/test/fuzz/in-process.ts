@@ -20,6 +20,7 @@ import {
   outcomesOf,
   ParserInProcess,
   pushAll,
+  pushReads,
   type Stream,
 } from "../properties-parser.ts";
 import { Random } from "./random.ts";
@@ -130,13 +131,10 @@ class Bench {
     const known = this.#lasting[which];
     const stream = known === undefined || known.isLost ? (this.#parsers[which] as ParserInProcess).open(of) : known;
     this.#lasting[which] = stream;
-    let from = 0;
-    for (const cut of [...cuts, bytes.length]) {
-      stream.push(bytes.subarray(from, cut));
-      from = cut;
+    pushReads(stream, bytes, cuts, () => {
       const kept = stream.pushed - stream.accounted;
       assert(kept >= 0 && kept <= (stream.isLost ? 0 : keptBytesMax), `${kept} bytes kept`);
-    }
+    });
     assert.equal(stream.lineBytes, stream.bytes.line.count, "bytes of lines");
   }
 

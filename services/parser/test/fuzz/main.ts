@@ -9,7 +9,7 @@
  */
 
 import { randomInt } from "node:crypto";
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { CaseFailure, fuzzInProcess } from "./in-process.ts";
 import { fuzzSockets } from "./sockets.ts";
 
@@ -59,7 +59,7 @@ try {
   }
   process.stdout.write(`${cases} cases, seed ${seed}: no failure\n`);
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(`${inspect(error)}\n`);
   const all = `npm run test:fuzz -- --seed ${seed} --first ${first} --cases ${cases}${values.only === undefined ? "" : ` --only ${values.only}`}`;
   const one =
     error instanceof CaseFailure

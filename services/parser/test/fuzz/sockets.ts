@@ -132,7 +132,7 @@ async function round(
     well.send(3 + (cases[0]?.random.below(30) ?? 0)),
   ]);
   await Promise.all(opened.map(({ closed }) => closed));
-  await until("every line of the well-behaved is a task", () => tasks.wellBehaved.size === well.sent);
+  await until("every line of the well-behaved is a task", () => tasks.ofWellBehaved === well.sent);
   await until("the hostile connections have ended", async () => (await rig.metric("connections")) === well.connections);
 
   const after = await countedBy(rig);
@@ -228,20 +228,26 @@ class WellBehaved {
 class Tasks {
   taken = 0;
   /** Numbers of the lines of the well-behaved that came. */
-  readonly wellBehaved = new Set<string>();
+  readonly #wellBehaved = new Set<string>();
   readonly #consumer: Consumer;
   readonly #stopped = new AbortController();
   readonly #done: Promise<void>;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(rig: Rig) {
     this.#consumer = new Consumer({
       nodes: rig.queues.map(({ address }) => parseNodeAddress(address)),
       tubes: [edge.key, branch.key].map(deviceTube),
     });
-    this.#done = this.#take().catch((error: unknown) => {
-      if (!this.#stopped.signal.aborted) this.#failure = error;
+    this.#done = this.#take().catch((cause: unknown) => {
+      if (!this.#stopped.signal.aborted) this.#failure = new Error("a task is not as it should be", { cause });
     });
+  }
+
+  /** How many lines of the well-behaved came. @throws what went wrong with a task */
+  get ofWellBehaved(): number {
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#wellBehaved.size;
   }
 
   async #take(): Promise<void> {
@@ -252,19 +258,17 @@ class Tasks {
         const task = parseTask(body);
         const user = "user" in task ? task.user : undefined;
         if (user?.startsWith("well-") !== true) continue;
-        assert(!this.wellBehaved.has(user), `${user} came twice`);
-        this.wellBehaved.add(user);
+        assert(!this.#wellBehaved.has(user), `${user} came twice`);
+        this.#wellBehaved.add(user);
       }
       await Promise.all(jobs.map((job) => job.delete()));
     }
   }
 
-  /** @throws what went wrong with a task */
   async close(): Promise<void> {
     this.#stopped.abort();
     await this.#done;
     await this.#consumer.close();
-    if (this.#failure !== undefined) throw this.#failure;
   }
 }
 

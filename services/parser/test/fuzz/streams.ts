@@ -97,7 +97,7 @@ export function mutate(random: Random, bytes: Buffer): Buffer {
     case 8:
       return put(Buffer.alloc(0), random.below(40));
     default: {
-      const length = random.oneIn(10) ? frameBytesMax - 200 + random.below(400) : random.below(80);
+      const length = random.pick([random.below(80), random.below(600), frameBytesMax - 200 + random.below(400)]);
       return put(Buffer.from(random.pick(runs).repeat(length), "latin1"));
     }
   }
