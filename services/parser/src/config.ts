@@ -124,16 +124,16 @@ export const parserVariables = {
   deviceConnectionsMax: variable({
     schema: forms.whole(1, 1_000_000),
     about:
-      "Connections of one device at the same time: more than the 50 that our HAProxy allows a sender. rsyslog opens one for each forwarding rule, and a second while an old one ends.",
-    example: "100",
-    default: "100",
+      "Connections of one device at the same time: a tenth of connectionsMax, so that one that goes mad leaves room for the others. rsyslog opens one for each forwarding rule, and a second while an old one ends.",
+    example: "1000",
+    default: "1000",
   }),
   addressConnectionsMax: variable({
     schema: forms.whole(1, 1_000_000),
     about:
       "Connections of one remote address to the listeners without a balancer, from their first packet on: a stranger cannot use up connectionsMax with handshakes that it never ends. More for many devices behind one translated address.",
-    example: "100",
-    default: "100",
+    example: "1000",
+    default: "1000",
   }),
   connectionAgeMaxMs: variable({
     schema: forms.whole(0, 86_400_000),

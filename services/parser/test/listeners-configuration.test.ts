@@ -112,7 +112,7 @@ describe("files that TLS cannot use are refused:", () => {
 
 test("the settings say how much memory they may cost, and TLS and more connections cost more", () => {
   const total = (env: Record<string, string>): number => memoryBytesMax(read(env)).totalBytes;
-  expect(total({ CONNECTIONS_MAX: "1000" })).toBeLessThan(320 * 2 ** 20);
+  expect(total({ CONNECTIONS_MAX: "1000" })).toBeLessThan(512 * 2 ** 20);
   expect(total({ CONNECTIONS_MAX: "2000" })).toBeGreaterThan(total({ CONNECTIONS_MAX: "1000" }));
   expect(total(tls)).toBeGreaterThan(total({}));
   const { totalBytes, ...terms } = memoryBytesMax(read(tls));

@@ -8,8 +8,10 @@ import { type Rig, startRig } from "./rig.ts";
 
 const seconds = Number(process.env["OUTAGE_SECONDS"] ?? 3);
 const window = 256;
-/** What the garbage collector takes or leaves under such load; a line kept for every line sent would be hundreds of MiB. */
-const flatBytes = 48 * 2 ** 20;
+/** While nothing is read, nothing is made: a tenth of this was seen in 30 s. The kernel's buffers are not the process's. */
+const flatBytes = 16 * 2 ** 20;
+/** config.ts, memoryBytesMax, for four connections: under load the garbage collector lets the heap grow towards it. */
+const rssBytesMax = (256 + 1 + 11) * 2 ** 20;
 
 let rig: Rig;
 afterEach(() => rig.close());
@@ -32,7 +34,7 @@ function expectNothingLost({ lines, attacks, delivered, jobs, ids, wrong }: Told
 
 function expectNothingGrew({ rssBytes, unanswered, taken }: Told): void {
   expect(rssBytes.during).toBeLessThan(rssBytes.before + flatBytes);
-  expect(rssBytes.after).toBeLessThan(rssBytes.before + flatBytes);
+  expect(rssBytes.after).toBeLessThan(rssBytesMax);
   // Once full, the window stays closed until half of it is answered. The read that filled it may go over it: 64 KiB hold two
   // attacks or three.
   expect(unanswered).toBeGreaterThan(window / 2);

@@ -33,7 +33,7 @@ export const inventory: Inventory = parseInventory(
   "logwarden.yaml",
 );
 
-export const device = inventory.devices[0] as Device;
+const device = inventory.devices[0] as Device;
 
 /** The rules that ship, compiled anew. */
 export function freshRecognizer(): Recognizer {

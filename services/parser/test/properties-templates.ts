@@ -60,7 +60,7 @@ export function formsOf(nodes: readonly Node[]): Form[] {
   return joined.sort((a, b) => fixedCharacters(b) - fixedCharacters(a));
 }
 
-export function fixedCharacters(form: Form): number {
+function fixedCharacters(form: Form): number {
   return form.reduce((sum, part) => sum + ("literal" in part ? part.literal.length : 0), 0);
 }
 

@@ -97,6 +97,22 @@ describe("any stream", () => {
     );
   });
 
+  test("leads only to such tasks however long any part of a line is", () => {
+    let tasks = 0;
+    const onTask = (task: Task): void => {
+      tasks++;
+      expect(parseTask(Buffer.from(encodeTask(task)))).toEqual(task);
+    };
+    const stream = new ParserInProcess({ recognizer, onTask }).open();
+    for (const line of corpusLines) {
+      for (let at = 0; at < line.length; at++) {
+        const long = Buffer.alloc(at % 2 === 0 ? 100 : 1100, line[at] as number);
+        stream.push(Buffer.concat([line.subarray(0, at), long, line.subarray(at), Buffer.from("\n")]));
+      }
+    }
+    expect(tasks).toBeGreaterThan(2000);
+  });
+
   test("leads to the same counts with and without folding, wherever reads end", () => {
     fc.assert(
       fc.property(repetitive, fc.infiniteStream(fc.nat()), (lines, places) => {

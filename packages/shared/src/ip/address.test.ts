@@ -10,6 +10,10 @@ describe("an address has one form", () => {
     ["2001:db8:0:0:1:0:0:1", { family: 6, text: "2001:db8::1:0:0:1" }],
     ["::ffff:192.0.2.1", { family: 4, text: "192.0.2.1", bits: 0xc0000201 }],
     ["::FFFF:c000:201", { family: 4, text: "192.0.2.1", bits: 0xc0000201 }],
+    ["::ffff:0:192.0.2.1", { family: 6, text: "::ffff:0:c000:201" }],
+    ["::1.2.3.4", { family: 6, text: "::102:304" }],
+    ["0:0:0:0:0:0:1.2.3.4", { family: 6, text: "::102:304" }],
+    ["64:ff9b::192.0.2.1%eth0", { family: 6, text: "64:ff9b::c000:201" }],
     ["fe80::1%eth0", { family: 6, text: "fe80::1" }],
     ["::", { family: 6, text: "::" }],
   ])("%s", (text, wanted) => expect(parseAddress(text)).toEqual(wanted));

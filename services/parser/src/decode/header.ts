@@ -86,7 +86,7 @@ export class Header {
     const max = Math.min(to, this.programFrom + programCharactersMax);
     let end = this.programFrom;
     while (end < max && !endsName(bytes[end])) end++;
-    if (end === max && end < to) return false;
+    if (end < to && !endsName(bytes[end])) return false;
     this.programTo = end;
     if (end < to && bytes[end] === 0x5b) {
       while (end < to && bytes[end] !== 0x5d) end++;

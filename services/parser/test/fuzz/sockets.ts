@@ -21,8 +21,8 @@ import { Random } from "./random.ts";
 import { makeHeader, makeStream } from "./streams.ts";
 
 const perRound = 40;
-/** Node idle and what the garbage collector leaves lying under load (config.ts, memoryBytesMax), without its reserve. */
-const rssBytesMax = 256 * 2 ** 20;
+/** config.ts, memoryBytesMax, for so few connections: the process, 1 MiB of connections, 17 MiB of puts. */
+const rssBytesMax = (256 + 1 + 17) * 2 ** 20;
 
 /** Bytes, by what they must be counted as. */
 interface Account {

@@ -70,7 +70,7 @@ function attack(random: Random): Buffer {
 }
 
 /** One thing goes wrong. The bytes given are not changed. */
-export function mutate(random: Random, bytes: Buffer): Buffer {
+function mutate(random: Random, bytes: Buffer): Buffer {
   const at = random.below(bytes.length + 1);
   const put = (what: Buffer, over = 0): Buffer =>
     Buffer.concat([bytes.subarray(0, at), what, bytes.subarray(at + over)]);
