@@ -85,7 +85,7 @@ function isExecutable(program: string): boolean {
 }
 
 /** policy-rc.d is how Debian's package scripts are told not to start services; 101: forbidden. */
-function withoutStartingServices(work: () => void): void {
+export function withoutStartingServices(work: () => void): void {
   const policy = "/usr/sbin/policy-rc.d";
   if (existsSync(policy)) return work();
   writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
@@ -96,7 +96,9 @@ function withoutStartingServices(work: () => void): void {
   }
 }
 
-function apt(args: string[]): boolean {
+/** Runs apt-get; what it says goes to stderr. @returns whether it did what was asked */
+export function apt(args: readonly string[], cwd?: string): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  return spawnSync("apt-get", ["-qq", "-o", "Dpkg::Use-Pty=0", ...args], { stdio: ["ignore", 2, 2], env }).status === 0;
+  const options = { stdio: ["ignore", 2, 2] as ["ignore", 2, 2], env, ...(cwd === undefined ? {} : { cwd }) };
+  return spawnSync("apt-get", ["-qq", "-o", "Dpkg::Use-Pty=0", ...args], options).status === 0;
 }

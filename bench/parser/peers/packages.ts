@@ -4,8 +4,9 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
+import { apt, withoutStartingServices } from "@logwarden/lab/system-packages";
 
 export interface Packages {
   /** What the peer needs; there when all of them are. */
@@ -68,27 +69,10 @@ function unpack(names: readonly string[]): void {
   const directory = `${cache}/packages`;
   mkdirSync(directory, { recursive: true });
   try {
-    apt(["download", ...names], directory);
+    // In a directory of our own, which apt's unprivileged user may not write to.
+    apt(["-o", "APT::Sandbox::User=root", "download", ...names], directory);
     for (const file of readdirSync(directory)) spawnSync("/usr/bin/dpkg-deb", ["-x", `${directory}/${file}`, cache]);
   } finally {
     rmSync(directory, { recursive: true });
   }
-}
-
-/** policy-rc.d is how Debian's package scripts are told not to start services; 101: forbidden. */
-function withoutStartingServices(work: () => void): void {
-  const policy = "/usr/sbin/policy-rc.d";
-  if (existsSync(policy)) return work();
-  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-  try {
-    work();
-  } finally {
-    rmSync(policy);
-  }
-}
-
-function apt(args: readonly string[], cwd?: string): void {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const options = ["-qq", "-o", "Dpkg::Use-Pty=0", "-o", "APT::Sandbox::User=root"];
-  spawnSync("apt-get", [...options, ...args], { stdio: ["ignore", 2, 2], env, ...(cwd === undefined ? {} : { cwd }) });
 }

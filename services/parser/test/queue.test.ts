@@ -115,13 +115,19 @@ test("a queue node that is killed and comes back has every task: what was stored
 });
 
 describe("with two queue nodes", () => {
-  test("one that drains takes nothing more: the other gets the tasks", async () => {
+  /** @returns a balancer, and the number of the node that has the first task */
+  async function startOnTwoNodes(): Promise<{ balancer: Balancer; first: number }> {
     await start({ queues: 2 });
     const balancer = await rig.dial();
     await until("both are connected", async () => (await rig.metric("queue_nodes_connected")) === 2);
     await balancer.send(frames(attacks(0, 1)));
     const { node } = await rig.parser.said("task.submitted");
     const first = rig.queues.findIndex(({ address }) => address === node);
+    return { balancer, first };
+  }
+
+  test("one that drains takes nothing more: the other gets the tasks", async () => {
+    const { balancer, first } = await startOnTwoNodes();
     rig.queues[first]?.program.signal("SIGUSR1");
     await until("it says that it drains", async () => (await rig.draining(first)) === true);
 
@@ -133,12 +139,7 @@ describe("with two queue nodes", () => {
   });
 
   test("one that dies leaves the work to the other", async () => {
-    await start({ queues: 2 });
-    const balancer = await rig.dial();
-    await until("both are connected", async () => (await rig.metric("queue_nodes_connected")) === 2);
-    await balancer.send(frames(attacks(0, 1)));
-    const { node } = await rig.parser.said("task.submitted");
-    const first = rig.queues.findIndex(({ address }) => address === node);
+    const { balancer, first } = await startOnTwoNodes();
     await rig.queues[first]?.program.kill();
     await balancer.send(frames(attacks(1, 50)));
     const tasks = await rig.takeUntil(

@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "../ip/address.ts";
-import { type TaskType, taskTypes } from "../flow/task.ts";
+import { type PeerAction, peerActions, reasonCharactersMax, type TaskType, taskTypes } from "../flow/task.ts";
 import { createNeverBan, type NeverBan } from "../ip/never-ban.ts";
 import { ConfigurationError } from "./environment.ts";
 
@@ -39,7 +39,8 @@ export interface OwnRule {
   programs: readonly string[];
   match: readonly string[];
   type: TaskType;
-  set?: { readonly action?: "ban" | "unban" | "restore"; readonly reason?: string };
+  /** Fields that the words do not hold, such as `{ action: "ban" }`. */
+  set?: { readonly action?: PeerAction; readonly reason?: string };
 }
 
 export interface Inventory {
@@ -114,8 +115,8 @@ const OwnRuleForm = z.strictObject({
   type: z.enum(taskTypes, `expected one of ${taskTypes.join(", ")}`),
   set: z
     .strictObject({
-      action: z.enum(["ban", "unban", "restore"], "expected ban, unban or restore").optional(),
-      reason: z.string().min(1).max(1000).optional(),
+      action: z.enum(peerActions, "expected ban, unban or restore").optional(),
+      reason: z.string().min(1).max(reasonCharactersMax).optional(),
     })
     .optional(),
 });

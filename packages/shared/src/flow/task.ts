@@ -16,7 +16,11 @@ import { parseAddress } from "../ip/address.ts";
 
 /** Names are chosen by whoever attacks: longer than any account, short enough for a log line. */
 const userCharactersMax = 256;
-const reasonCharactersMax = 1000;
+export const reasonCharactersMax = 1000;
+
+/** What another program did about an address. */
+export const peerActions = ["ban", "unban", "restore"] as const;
+export type PeerAction = (typeof peerActions)[number];
 
 const address = z.string().transform((text, context) => {
   const parsed = parseAddress(text);
@@ -70,7 +74,7 @@ const types = {
   /** A web server refused a request: its status, or the reason where there is none. */
   http_error: { ...common, ...from, status: z.number().int().min(100).max(599).optional() },
   /** Another program's ban (fail2ban, sshguard): what it did, and the jail as the reason. */
-  peer_ban: { ...common, ...from, action: z.enum(["ban", "unban", "restore"]) },
+  peer_ban: { ...common, ...from, action: z.enum(peerActions) },
 } as const;
 
 const schema = <K extends keyof typeof types>(type: K) => z.looseObject({ ...types[type], type: z.literal(type) });
@@ -94,12 +98,12 @@ export const taskTypes = Object.keys(types) as readonly TaskType[];
 
 /** Cuts a name that an attacker chose to what a task may hold. */
 export function clipUser(user: string): string {
-  return user.length <= userCharactersMax ? user : user.slice(0, userCharactersMax);
+  return user.slice(0, userCharactersMax);
 }
 
 /** Cuts a reason that a log line gave to what a task may hold. */
 export function clipReason(reason: string): string {
-  return reason.length <= reasonCharactersMax ? reason : reason.slice(0, reasonCharactersMax);
+  return reason.slice(0, reasonCharactersMax);
 }
 
 /**

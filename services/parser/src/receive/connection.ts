@@ -22,10 +22,10 @@ import type { Socket } from "node:net";
 import type { Address } from "@logwarden/shared/ip";
 import type { Device } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
-import type { Latin1 } from "../latin1.ts";
 import type { Connections, Crowding } from "./connections.ts";
 import type { Devices, IdentityFault } from "./devices.ts";
-import { type ByteAccount, Framer } from "./framing.ts";
+import { Framer } from "./framing.ts";
+import type { LineSink } from "./line-sink.ts";
 import { type HeaderFault, parseProxyHeader } from "./proxy-protocol.ts";
 import { pauseReading, type Reading, readBuffer, readSocket, resumeReading } from "./read-buffer.ts";
 import type { Handshake, TlsDoor, TlsFault } from "./tls-door.ts";
@@ -48,7 +48,7 @@ export interface Door {
 }
 
 /** What all connections of a receiver have in common. */
-export interface Surroundings {
+export interface Surroundings extends LineSink {
   frameBytesMax: number;
   headerTimeoutMs: number;
   connectionAgeMaxMs: number;
@@ -56,11 +56,6 @@ export interface Surroundings {
   devices: Devices;
   connections: Connections;
   log: Log;
-  bytes: ByteAccount;
-  /** One line of a known device: read[from..to). */
-  onLine: (device: Device, read: Latin1, from: number, to: number) => void;
-  /** Behind the last line of each read. */
-  onReadEnd: () => void;
 }
 
 /** Connections that were opened together do not end together: each lives between 80 and 120 % of the age. */

@@ -11,31 +11,24 @@
  */
 
 import assert from "node:assert/strict";
-import type { Device, Inventory } from "@logwarden/shared/inventory";
+import type { Inventory } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
 import { memoryBytesMax, type ParserEnvironment } from "../config.ts";
-import type { Latin1 } from "../latin1.ts";
 import type { Surroundings } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { Devices } from "./devices.ts";
-import type { ByteAccount } from "./framing.ts";
+import type { LineSink } from "./line-sink.ts";
 import type { Reading } from "./read-buffer.ts";
 import { openStreamListener } from "./stream-listener.ts";
 import { TlsDoor } from "./tls-door.ts";
 import type { TlsIdentity } from "./tls-files.ts";
 import { openUdpListener } from "./udp-listener.ts";
 
-export interface ReceiverOptions {
+export interface ReceiverOptions extends LineSink {
   inventory: Inventory;
   /** Undefined when TLS is off. */
   tlsIdentity: TlsIdentity | undefined;
   log: Log;
-  /** Where the bytes of all listeners went. */
-  bytes: ByteAccount;
-  /** One line of a known device: read[from..to). */
-  onLine: (device: Device, read: Latin1, from: number, to: number) => void;
-  /** Behind the last line of each read: one chunk of one stream, or the datagrams of one turn of the loop. */
-  onReadEnd: () => void;
   /** For tests: the slower way, which serves where Node's own is closed. */
   reading?: Reading;
 }

@@ -14,19 +14,16 @@ import type { AddressInfo } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Device } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
-import type { Latin1 } from "../latin1.ts";
 import type { Devices } from "./devices.ts";
-import { type ByteAccount, trimFrame } from "./framing.ts";
+import { trimFrame } from "./framing.ts";
+import type { LineSink } from "./line-sink.ts";
 
-export interface UdpOptions {
+export interface UdpOptions extends LineSink {
   frameBytesMax: number;
   udpReceiveBufferBytes: number;
   udpHeldBytesMax: number;
   devices: Devices;
   log: Log;
-  bytes: ByteAccount;
-  onLine: (device: Device, read: Latin1, from: number, to: number) => void;
-  onReadEnd: () => void;
 }
 
 export interface UdpListener {

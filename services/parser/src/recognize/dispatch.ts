@@ -9,7 +9,8 @@
  *   it ends with a field without space   ──▶ at the line's last space
  *
  * Each form is looked for at one of its places: where few others have the same text, and at as few places as will do. The
- * texts of a place are in a radix tree that is walked from there. What is left (free text or quotes at both ends) is tried one by one when it is little; else its longest fixed text is searched by Wu-Manber
+ * texts of a place are in a radix tree that is walked from there. What is left (free text or quotes at both ends) is tried
+ * one by one when it is little; else its longest fixed text is searched by Wu-Manber
  * (A fast algorithm for multi-pattern searching, 1994: TR-94-17, University of Arizona).
  *
  * A candidate is a form that can match; the ones left out cannot.
@@ -62,9 +63,9 @@ export class Dispatcher<T> {
   find(bytes: Uint8Array, from: number, to: number): number {
     this.#count = 0;
     for (let index = 0; index < this.#places.length; index++) {
-      const { kind, tree } = this.#places[index] as Place<Candidate<T>>;
+      const { kind, step, tree } = this.#places[index] as Place<Candidate<T>>;
       const at = locate(kind, bytes, from, to);
-      tree.walk(bytes, at, kind === "end" || kind === "lastSpace" ? at - from + 1 : to - at, this.#add);
+      tree.walk(bytes, at, step === 1 ? to - at : at - from + 1, this.#add);
     }
     for (let index = 0; index < this.#direct.length; index++) this.#add(this.#direct[index] as Candidate<T>);
     if (this.#search !== undefined) this.#search.find(bytes, from, to, this.#add);
@@ -98,14 +99,16 @@ type PlaceKind = "begin" | "end" | "firstSpace" | "lastSpace";
 
 interface Place<V> {
   kind: PlaceKind;
+  step: 1 | -1;
   tree: EdgeTree<V>;
 }
 
-const textAt: Record<PlaceKind, (form: Form) => string> = {
-  begin: ({ prefix }) => prefix,
-  end: ({ suffix }) => suffix,
-  firstSpace: ({ behindFirstWord }) => behindFirstWord,
-  lastSpace: ({ beforeLastWord }) => beforeLastWord,
+/** What of a form stands at each place, and which way it is walked. */
+const manners: Record<PlaceKind, { step: 1 | -1; text: (form: Form) => string }> = {
+  begin: { step: 1, text: ({ prefix }) => prefix },
+  end: { step: -1, text: ({ suffix }) => suffix },
+  firstSpace: { step: 1, text: ({ behindFirstWord }) => behindFirstWord },
+  lastSpace: { step: -1, text: ({ beforeLastWord }) => beforeLastWord },
 };
 
 /** Forms with the same text are told apart by trying them: two are cheaper than one more place to look at. */
@@ -116,20 +119,20 @@ function placeAll<T>(all: readonly Candidate<T>[]): { places: Place<Candidate<T>
   const places: Place<Candidate<T>>[] = [];
   let rest = [...all];
   for (const onlyRare of [true, false]) {
-    let kinds: PlaceKind[] = ["begin", "end", "firstSpace", "lastSpace"];
+    let kinds = Object.keys(manners) as PlaceKind[];
     while (kinds.length > 0) {
-      const offers = kinds.map((kind) => ({ kind, takes: placeable(rest, textAt[kind], onlyRare) }));
-      const best = offers.reduce((one, other) => (other.takes.length > one.takes.length ? other : one));
-      kinds = kinds.filter((kind) => kind !== best.kind);
-      if (best.takes.length === 0) continue;
-      rest = rest.filter((one) => !best.takes.includes(one));
-      const step = best.kind === "end" || best.kind === "lastSpace" ? -1 : 1;
-      const known = places.find(({ kind }) => kind === best.kind);
-      const place = known ?? { kind: best.kind, tree: new EdgeTree<Candidate<T>>(step) };
+      const offers = kinds.map((kind) => ({ kind, takes: placeable(rest, manners[kind].text, onlyRare) }));
+      const { kind, takes } = offers.reduce((one, other) => (other.takes.length > one.takes.length ? other : one));
+      kinds = kinds.filter((other) => other !== kind);
+      if (takes.length === 0) break;
+      rest = rest.filter((one) => !takes.includes(one));
+      const { step, text } = manners[kind];
+      const known = places.find((place) => place.kind === kind);
+      const place = known ?? { kind, step, tree: new EdgeTree<Candidate<T>>(step) };
       if (known === undefined) places.push(place);
-      for (const one of best.takes) {
-        one.prefixSeen = best.kind === "begin";
-        place.tree.add(textAt[best.kind](one.form), one);
+      for (const one of takes) {
+        one.prefixSeen = kind === "begin";
+        place.tree.add(text(one.form), one);
       }
     }
   }

@@ -44,7 +44,10 @@ export class EdgeTree<V> {
     }
   }
 
-  /** @returns a value of the text that stands there and is followed by the line's end, or by what `ends` it */
+  /**
+   * As walk, for names, and without a callback: it would have to keep the line, for every line that is read.
+   * @returns a value of the text that stands there and is followed by the line's end, or by what `ends` it
+   */
   find(bytes: Uint8Array, at: number, length: number, ends: (code: number) => boolean): V | undefined {
     let branch = this.#root;
     let place = at;

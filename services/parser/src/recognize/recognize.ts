@@ -13,6 +13,7 @@
  */
 
 import { type Address, parseAddress } from "@logwarden/shared/ip";
+import type { PeerAction } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
 import { Dispatcher, type Entry } from "./dispatch.ts";
@@ -36,8 +37,6 @@ export type LogEvent = { rule: string; count: number; mended?: Mended } & (
 );
 
 type SubjectEvent = Extract<LogEvent, { from: Address }>;
-
-export type PeerAction = "ban" | "unban" | "restore";
 
 /** A field held bytes that are no text: read all the same (an attack must not hide behind a bad byte), and counted. */
 export type Mended = "invalid-utf8" | "control-character";
@@ -85,37 +84,44 @@ const facilityUser = 1;
 const repeatDigitsMax = 9;
 /** What a task holds (flow/task.ts); names of Linux are at most 15 (IFNAMSIZ), and of other systems not much longer. */
 const interfaceCharactersMax = 64;
+
 /** @param rules in the order in which they are tried */
 export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
   const places = new Int32Array(2 * fieldsMax);
-  const entries = new Map<string, Entry<Owner>[]>();
-  for (const { rule, templates } of rules) {
-    for (const template of templates) {
-      const number = (name: string): number => template.fields.indexOf(name);
-      const owner: Owner = {
-        rule,
-        view: new FieldView(template.fields, places),
-        address: number("address"),
-        interface: number("interface"),
-        user: number("user"),
-        status: number("status"),
-        reason: number("reason"),
-        set: rule.set ?? {},
-        otherAddresses: template.kinds.flatMap((kind, at) =>
-          kind === "ip" && template.fields[at] !== "address" ? [at] : [],
-        ),
-      };
-      for (const program of rule.programs) {
-        const known = entries.get(program) ?? [];
-        known.push(...template.forms.map((form) => ({ form, owner })));
-        entries.set(program, known);
-      }
-    }
+  const forms = rules.map((one) => formsOf(one, places));
+  const rulesOf = new Map<string, number[]>();
+  for (const [number, { rule }] of rules.entries()) {
+    for (const program of rule.programs) rulesOf.set(program, [...(rulesOf.get(program) ?? []), number]);
   }
-  const programs = new ProgramTable(
-    [...entries].map(([name, forms]): [string, Program] => [name, { name, forms: new Dispatcher(forms) }]),
-  );
-  return new LineReader(programs, new Set(entries.keys()), places);
+  // sshd and sshd-session have the same rules: what finds them is made once.
+  const dispatchers = new Map<string, Dispatcher<Owner>>();
+  const programs = [...rulesOf].map(([name, numbers]): [string, Program] => {
+    const key = numbers.join(" ");
+    const dispatcher = dispatchers.get(key) ?? new Dispatcher(numbers.flatMap((number) => forms[number] ?? []));
+    dispatchers.set(key, dispatcher);
+    return [name, { name, forms: dispatcher }];
+  });
+  return new LineReader(new ProgramTable(programs), new Set(rulesOf.keys()), places);
+}
+
+function formsOf({ rule, templates }: CompiledRule, places: Int32Array): Entry<Owner>[] {
+  return templates.flatMap((template) => {
+    const number = (name: string): number => template.fields.indexOf(name);
+    const owner: Owner = {
+      rule,
+      view: new FieldView(template.fields, places),
+      address: number("address"),
+      interface: number("interface"),
+      user: number("user"),
+      status: number("status"),
+      reason: number("reason"),
+      set: rule.set ?? {},
+      otherAddresses: template.kinds.flatMap((kind, at) =>
+        kind === "ip" && template.fields[at] !== "address" ? [at] : [],
+      ),
+    };
+    return template.forms.map((form) => ({ form, owner }));
+  });
 }
 
 class LineReader implements Recognizer {

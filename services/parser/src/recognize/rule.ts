@@ -1,5 +1,6 @@
 /** A rule: which lines of which program mean what. Data; recognize.ts compiles and applies it. */
 
+import type { OwnRule } from "@logwarden/shared/inventory";
 import type { TaskType } from "@logwarden/shared/task";
 import type { Fields } from "./template.ts";
 
@@ -24,5 +25,5 @@ export interface Rule {
   /** What must hold beside the words. */
   where?: (fields: Fields) => boolean;
   /** Fields that the words do not hold, such as `{ action: "ban" }`. */
-  set?: { readonly action?: "ban" | "unban" | "restore"; readonly reason?: string };
+  set?: NonNullable<OwnRule["set"]>;
 }
