@@ -17,7 +17,7 @@ export const syslogNg: Peer = {
   name: "syslog-ng, proxied-tcp",
   packages: {
     files: ["/usr/sbin/syslog-ng"],
-    names: ["syslog-ng-core", "libivykis0", "libnet1", "libpcre3"],
+    names: ["syslog-ng-core", "libivykis0", "libnet1", "libpcre3", "libwrap0", "libnsl2", "libtirpc3"],
     conflicting: true,
   },
   version: ["/usr/sbin/syslog-ng", "-V"],
