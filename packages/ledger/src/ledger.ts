@@ -1,0 +1,151 @@
+/**
+ * The ledger: who is banned, since when, why, until when, and how far each router has followed.
+ *
+ * One SQL code path for SQLite (a file, shared by the processes of one host) and PostgreSQL (a cluster); `openLedger` chooses
+ * by the address. Every method is one transaction, safe beside other processes. No clock in here: the caller says what time it is.
+ */
+
+import type {
+  AuditAction,
+  AuditEntry,
+  Ban,
+  EndReason,
+  InterfaceState,
+  Lease,
+  NewBan,
+  NewSighting,
+  Pending,
+  Place,
+  Placement,
+  ResponderState,
+  RouterState,
+  Sighting,
+  SubjectFacts,
+  Wanted,
+} from "./types.ts";
+
+/** What may be read and written while events are decided: all of it happens, or nothing. */
+export interface Deciding {
+  /**
+   * Locks the subjects until the transaction ends (in one order, so that two responders never wait for each other) and reads
+   * what is known of them. What has never been seen has zeros.
+   */
+  lock(subjects: readonly string[]): Promise<Map<string, SubjectFacts>>;
+  /** Sightings of these tasks that are recorded already, by task id. */
+  sightingsOfTasks(taskIds: readonly string[]): Promise<Map<string, Sighting>>;
+  /** Bans that these tasks led to, by task id. */
+  bansOfTasks(taskIds: readonly string[]): Promise<Map<string, Ban>>;
+  /** Counted sightings of the subjects from `sinceMs` on that completed no ban, oldest first. */
+  sightingsOf(subjects: readonly string[], sinceMs: number): Promise<Map<string, Sighting[]>>;
+  /** A task id that is recorded already is passed over. */
+  addSightings(sightings: readonly NewSighting[], recordedAtMs: number): Promise<void>;
+  /** The bans, and each of these sightings is marked as the one that completed its ban. Audited as "ban". */
+  addBans(bans: readonly NewBan[]): Promise<void>;
+  /** Ends all that are active at `atMs`, of these subjects and, where given, of this type and device. Audited. @returns what ended */
+  endBans(end: {
+    subjects: readonly string[];
+    because: EndReason;
+    by: string;
+    reason: string;
+    atMs: number;
+    only?: { type: string; device: string };
+  }): Promise<Ban[]>;
+  /** Writes what is given, leaves the rest. */
+  update(subject: string, facts: Partial<Pick<SubjectFacts, "countedAfterMs" | "pardonedUntilMs" | "offences">>): Promise<void>;
+  /** Forgets counted sightings of the subject up to `atMs`; of this user only, where one is given. @returns how many */
+  forget(subject: string, atMs: number, user?: string): Promise<number>;
+  addHits(hits: ReadonlyMap<string, number>): Promise<void>;
+  audit(entries: readonly AuditEntry[]): Promise<void>;
+}
+
+export interface BanQuery {
+  /** Of this subject. */
+  subject?: string;
+  /** Only those in force at this moment. */
+  activeAtMs?: number;
+  sinceMs?: number;
+  /** Newest first; at most so many (100). */
+  limit?: number;
+}
+
+export interface Ledger {
+  /** Runs the work in one transaction. It must do nothing but use `deciding`. Repeated as a whole when the database asks for that. */
+  decide<T>(work: (deciding: Deciding) => Promise<T>): Promise<T>;
+
+  // What routers should hold, and hold.
+
+  /** Everything that the router should hold at this moment. Dry-run bans are never in it. */
+  wantedOn(place: Place, nowMs: number): Promise<Wanted[]>;
+  /** The difference between wanted and placed, without a look at the router. */
+  pendingOn(place: Place, nowMs: number): Promise<Pending>;
+  /** When what the router should hold next changes by itself: the earliest end of a subject's last ban there; undefined: never. */
+  nextEndOn(place: Place, nowMs: number): Promise<number | undefined>;
+  placementsOn(router: string): Promise<Placement[]>;
+  /** Where this subject is placed. */
+  placementsOf(subject: string): Promise<Placement[]>;
+  /** Before a router is asked to take them. Placements that exist keep what they say. */
+  intend(router: string, subjects: readonly { subject: string; family: 4 | 6 }[], atMs: number): Promise<void>;
+  /** After the router showed them, saved. Clears errors. Audited as "place" where they were not verified before. */
+  placed(router: string, subjects: readonly string[], atMs: number): Promise<void>;
+  /** They are not there, and nobody knows when they will be. Makes placements that do not exist only for "group-full". */
+  misplaced(
+    router: string,
+    errors: readonly { subject: string; family: 4 | 6; error: string; detail: string }[],
+    atMs: number,
+  ): Promise<void>;
+  /** The router no longer holds them, saved. Audited as "remove". */
+  removed(router: string, subjects: readonly string[], atMs: number): Promise<void>;
+  /** What the router was read to hold differs from what we thought: these are no longer applied or verified. */
+  missing(router: string, subjects: readonly string[], atMs: number): Promise<void>;
+
+  /** Marks bans whose end is over. Audited as "expire". @returns how many */
+  expire(nowMs: number): Promise<number>;
+  /** Every subject with a ban in force, for a check against an allow list that was edited. */
+  bannedSubjects(nowMs: number): Promise<string[]>;
+
+  // Interfaces.
+
+  interfacesOn(router: string): Promise<InterfaceState[]>;
+  /** Replaces what is known of the interface. Audited as "disable" or "enable". */
+  setInterface(state: InterfaceState): Promise<void>;
+
+  // Leases.
+
+  /** Shows that the responder lives: makes or renews its entry and all leases it owns. @returns all leases and responders afterwards */
+  beat(responder: { id: string; name: string; startedAtMs: number; seenAtMs: number }): Promise<{
+    leases: Lease[];
+    responders: ResponderState[];
+  }>;
+  /** Makes leases of devices that have none yet, owned by nobody. */
+  addLeases(devices: readonly string[]): Promise<void>;
+  /** Takes each lease that still stands exactly as the caller saw it. @returns those that are ours now */
+  claim(id: string, seen: readonly Lease[]): Promise<string[]>;
+  /** Gives leases back that are ours. */
+  release(id: string, devices: readonly string[]): Promise<void>;
+  /** The responder ends: its entry and its leases are free. */
+  leave(id: string): Promise<void>;
+  /** Entries of responders that others saw die. */
+  bury(ids: readonly string[]): Promise<void>;
+
+  // For people.
+
+  bans(query: BanQuery): Promise<Ban[]>;
+  /** How many subjects have a ban in force. */
+  countBanned(nowMs: number): Promise<number>;
+  sightings(query: { subject?: string; sinceMs?: number; limit?: number }): Promise<Sighting[]>;
+  auditTrail(query: { subject?: string; router?: string; action?: AuditAction; sinceMs?: number; limit?: number }): Promise<
+    AuditEntry[]
+  >;
+  setRouter(state: RouterState): Promise<void>;
+  routers(): Promise<RouterState[]>;
+  /** How many placements of each router are verified, not yet, and in error. */
+  countPlacements(): Promise<{ router: string; verified: number; pending: number; failing: number }[]>;
+  leases(): Promise<Lease[]>;
+  responders(): Promise<ResponderState[]>;
+  writeAudit(entries: readonly AuditEntry[]): Promise<void>;
+
+  /** Deletes sightings recorded before, ended bans that ended before, audit written before. @returns rows */
+  prune(before: { sightingsMs: number; bansMs: number; auditMs: number }): Promise<number>;
+
+  close(): Promise<void>;
+}
