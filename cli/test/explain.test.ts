@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { root } from "@logwarden/lab/parts/service";
 import { parseInventory } from "@logwarden/shared/inventory";
-import { taskTypes } from "@logwarden/shared/task";
+import { eventTypes } from "@logwarden/shared/task";
 import { effects } from "../src/explain/effects.ts";
 import { cleanEnvironment, directory, file, jsonLines, logwarden, program } from "./command.ts";
 
@@ -253,13 +253,13 @@ test("what the report says of a type is what the responder does for it", async (
     '{ devices: { edge-1: { address: 10.0.0.1, api: { url: "https://10.0.0.1", keyFile: /k, verify: off } } }, allow: [] }',
     "test",
   );
-  const done = taskTypes.filter((type) => {
+  const done = eventTypes.filter((type) => {
     const task = { host: "10.0.0.1", type, from: "203.0.113.7", interface: "eth1", action: "ban" };
     const [device] = inventory.devices;
     const wanted = [{ task, askedBy: 0 }];
     return plan({ ...inventory, device, opsPerRequestMax: 10, wanted }).empty.length === 0;
   });
-  expect(done).toEqual(taskTypes.filter((type) => effects[type] !== "nothing"));
+  expect(done).toEqual(eventTypes.filter((type) => effects[type] !== "nothing"));
 });
 
 describe("--clock", () => {

@@ -5,11 +5,11 @@
  * that each of them bans.
  */
 
-import type { TaskType } from "@logwarden/shared/task";
+import type { EventType } from "@logwarden/shared/task";
 
 export type Effect = "ban" | "disable" | "nothing";
 
-export const effects: Readonly<Record<TaskType, Effect>> = {
+export const effects: Readonly<Record<EventType, Effect>> = {
   password_failed: "ban",
   user_invalid: "ban",
   attempts_exceeded: "ban",
@@ -22,6 +22,6 @@ export const effects: Readonly<Record<TaskType, Effect>> = {
 };
 
 /** A few words beside a type, where there is something to say. */
-export function effectNote(type: TaskType): string {
+export function effectNote(type: EventType): string {
   return effects[type] === "nothing" ? "nothing is done for it alone" : "";
 }

@@ -11,7 +11,7 @@ import { decide } from "@logwarden/parser/decide";
 import { latin1 } from "@logwarden/parser/latin1";
 import { createRuleSet, type RuleSet } from "@logwarden/parser/rule-set";
 import type { Device, Inventory } from "@logwarden/shared/inventory";
-import type { Task } from "@logwarden/shared/task";
+import type { EventTask } from "@logwarden/shared/task";
 import type { FileLine } from "./lines.ts";
 
 export type Outcome = "task" | "refused" | "unmatched" | "malformed";
@@ -31,7 +31,7 @@ export interface Verdict {
   outcome: Outcome;
   rule: string | null;
   /** Without `id`, which a line is given when it arrives; with `at` when the clock is known. */
-  task: Task | null;
+  task: EventTask | null;
   reason: Reason | null;
   /** What the reason is about: an address and why, a program. */
   detail: string | null;

@@ -1,6 +1,6 @@
 /** Verdicts → the sums that a person reads, in the manner of fail2ban-regex. Memory is bounded, however many addresses attack. */
 
-import type { Task, TaskType } from "@logwarden/shared/task";
+import type { EventTask, EventType } from "@logwarden/shared/task";
 import { columns } from "../output.ts";
 import { effectNote, effects } from "./effects.ts";
 import { meanings, type Outcome, type Reason, type Verdict } from "./judge.ts";
@@ -12,7 +12,7 @@ const subjectsShown = 10;
 /** A rule as the report tells of it. */
 export interface ReportedRule {
   name: string;
-  type: TaskType;
+  type: EventType;
   programs: readonly string[];
   origin: "shipped" | "own" | "tried";
 }
@@ -136,7 +136,7 @@ export class Report {
     );
   }
 
-  #addTask(task: Task): void {
+  #addTask(task: EventTask): void {
     const effective = effects[task.type] !== "nothing";
     if (effective) this.#effective++;
     const times = task.count ?? 1;
@@ -149,7 +149,7 @@ export class Report {
 }
 
 /** Who or what a task is about, and what its type adds to that. */
-function subjectOf(task: Task): string {
+function subjectOf(task: EventTask): string {
   if (task.type === "interface_down") return task.interface;
   if (task.type === "http_error") return `${task.from}\t${task.status ?? task.reason ?? ""}`;
   return task.type === "peer_ban" ? `${task.from}\t${task.action}` : task.from;

@@ -2,7 +2,7 @@
 
 import { ConfigurationError } from "@logwarden/shared/environment";
 import { type OwnRule, parseInventory } from "@logwarden/shared/inventory";
-import { type TaskType, taskTypes } from "@logwarden/shared/task";
+import { type EventType, eventTypes } from "@logwarden/shared/task";
 import { suggestion, UsageError } from "../verb.ts";
 
 export const triedName = "tried";
@@ -27,12 +27,12 @@ export function triedRule({ match, program, type = "password_failed" }: TriedVal
     return undefined;
   }
   if (program === undefined) throw new UsageError("--match needs --program: who writes these lines, such as sshd");
-  if (!(taskTypes as readonly string[]).includes(type)) {
-    const advice = suggestion(type, taskTypes) || `; types are ${taskTypes.join(", ")}`;
+  if (!(eventTypes as readonly string[]).includes(type)) {
+    const advice = suggestion(type, eventTypes) || `; types are ${eventTypes.join(", ")}`;
     throw new UsageError(`no type "${type}"${advice}`);
   }
   // What the peer did is not asked for on a command line; it makes no difference to what is matched.
-  const set = (type as TaskType) === "peer_ban" ? { action: "ban" } : undefined;
+  const set = (type as EventType) === "peer_ban" ? { action: "ban" } : undefined;
   const own = [{ name: triedName, match, program, type, ...(set === undefined ? {} : { set }) }];
   const inventory = { devices: { device: { address: "0.0.0.0" } }, allow: [], rules: { own } };
   try {

@@ -7,7 +7,7 @@
 
 import type { Device, Inventory } from "@logwarden/shared/inventory";
 import type { Log, Tally } from "@logwarden/shared/log";
-import type { Task } from "@logwarden/shared/task";
+import type { EventTask } from "@logwarden/shared/task";
 import { deviceTube } from "@logwarden/shared/tubes";
 import type { Latin1 } from "./latin1.ts";
 import { decide } from "./decide/decide.ts";
@@ -28,7 +28,7 @@ export interface PipelineOptions {
   log: Log;
   /** Whether repeats of one event inside one read become one task that counts them. */
   foldRepeats: boolean;
-  submit: (tube: string, task: Task) => void;
+  submit: (tube: string, task: EventTask) => void;
 }
 
 const noHeader = "no-syslog-header";

@@ -9,9 +9,11 @@ import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "../ip/address.ts";
-import { type PeerAction, peerActions, reasonCharactersMax, type TaskType, taskTypes } from "../flow/task.ts";
+import { type PeerAction, peerActions, reasonCharactersMax, type EventType, eventTypes } from "../flow/task.ts";
 import { createNeverBan, type NeverBan } from "../ip/never-ban.ts";
 import { ConfigurationError } from "./environment.ts";
+import { createPolicies, type Policies, PoliciesForm, tagsOf } from "./policies.ts";
+import { durationForm, parseDuration } from "../duration.ts";
 
 /** How a router's HTTP API is reached, and by what its certificate is known. */
 export interface DeviceApi {
@@ -38,7 +40,7 @@ export interface OwnRule {
   name: string;
   programs: readonly string[];
   match: readonly string[];
-  type: TaskType;
+  type: EventType;
   /** Fields that the words do not hold, such as `{ action: "ban" }`. */
   set?: { readonly action?: PeerAction; readonly reason?: string };
 }
@@ -59,6 +61,13 @@ export interface Inventory {
     /** Rules of one's own; what their templates say is checked where they are compiled, in the parser. */
     own: readonly OwnRule[];
   };
+  policies: Policies;
+  /** How much of an IPv6 address is one attacker: 64 of 128 bits, unless told otherwise. */
+  ipv6Prefix: number;
+  /** After an unban: so long nothing is counted and no policy bans. */
+  unbanGraceMs: number;
+  /** So many members a router's groups may have. */
+  groupMax: number;
   allow: readonly Prefix[];
   neverBan: NeverBan;
 }
@@ -112,7 +121,7 @@ const OwnRuleForm = z.strictObject({
     z.string().regex(/^[!-9;-Z\\^-~]{1,64}$/, "expected a program's name as syslog writes it, such as sshd"),
   ),
   match: oneOrMore(z.string().min(1)),
-  type: z.enum(taskTypes, `expected one of ${taskTypes.join(", ")}`),
+  type: z.enum(eventTypes, `expected one of ${eventTypes.join(", ")}`),
   set: z
     .strictObject({
       action: z.enum(peerActions, "expected ban, unban or restore").optional(),
@@ -137,6 +146,16 @@ const FileForm = z.strictObject({
       own: z.array(OwnRuleForm).max(ownRulesMax).default([]),
     })
     .default({ disabled: [], own: [] }),
+  policies: PoliciesForm,
+  /** Shorter than /32 is no customer's network any more; 128 counts each address by itself. */
+  ipv6Prefix: z.number().int().min(32).max(128).default(64),
+  unbanGrace: z
+    .union([z.string(), z.number()])
+    .transform((value) => parseDuration(String(value)))
+    .refine((value): value is number => typeof value === "number", `expected ${durationForm}`)
+    .default(600),
+  /** VyOS suffers near 15 000 members of a group (T6625). */
+  groupMax: z.number().int().min(1).max(100_000).default(10_000),
   allow: z.array(prefixForm, "must be written out, even if empty: addresses that are never banned"),
 });
 
@@ -162,6 +181,17 @@ const examples: Record<string, string> = {
   type: "type: password_failed",
   set: "set: { action: ban }",
   disabled: "disabled: [netplugd-state-down]",
+  policies: "policies: { password_failed: { maxRetry: 5, findTime: 10m, banTime: 1h, targets: [self] } }",
+  maxRetry: "maxRetry: 5",
+  findTime: "findTime: 10m",
+  banTime: "banTime: 1h",
+  growth: "growth: 2",
+  banTimeMax: "banTimeMax: 7d",
+  targets: "targets: [self]",
+  enableAfter: "enableAfter: 10m",
+  ipv6Prefix: "ipv6Prefix: 64",
+  unbanGrace: "unbanGrace: 10m",
+  groupMax: "groupMax: 10000",
   allow: "allow: [192.0.2.0/24]",
 };
 
@@ -210,13 +240,20 @@ function assemble(name: string, file: z.infer<typeof FileForm>): Inventory {
   };
   const byAddress = uniqueBy("address", ({ address }) => address.text);
   const byCertificate = uniqueBy("certificate", ({ certificate }) => certificate);
+  const tags = new Set(devices.flatMap((device) => device.tags));
+  for (const { path, tag } of tagsOf(file.policies)) {
+    if (!tags.has(tag)) complaints.push(`${name}: ${path}: no device has the tag ${tag}, for example tags: [${tag}]`);
+  }
   if (complaints.length > 0) throw new ConfigurationError(complaints);
   const allow = file.allow.map(toPrefix);
   const own = devices.map(({ key, address }) => ({ name: key, prefix: toPrefix(address.text) }));
   const neverBan = createNeverBan(own, allow);
   const { group, unknownDevices } = file;
   const rules = { disabled: file.rules.disabled, own: file.rules.own.map(toRule) };
-  return { devices, byAddress, byCertificate, unknownDevices, group, rules, allow, neverBan };
+  const policies = createPolicies(file.policies);
+  const { ipv6Prefix, unbanGrace, groupMax } = file;
+  const deciding = { policies, ipv6Prefix, unbanGraceMs: 1000 * unbanGrace, groupMax };
+  return { devices, byAddress, byCertificate, unknownDevices, group, rules, ...deciding, allow, neverBan };
 }
 
 function toRule({ name, program, match, type, set = {} }: z.infer<typeof OwnRuleForm>): OwnRule {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { Failure } from "../failure.ts";
-import { createTaskEncoder, encodeTask, parseTask, type Task } from "./task.ts";
+import { createTaskEncoder, encodeTask, parseTask, type EventTask } from "./task.ts";
 
 const parse = (text: string) => parseTask(Buffer.from(text));
 
@@ -32,6 +32,18 @@ describe("a task is accepted", () => {
   });
 });
 
+describe("an order is accepted", () => {
+  test.each([
+    [
+      '{"type":"ban","address":"2001:DB8::/64","for":"4h"}',
+      { address: "2001:db8::-2001:db8::ffff:ffff:ffff:ffff", for: 14_400 },
+    ],
+    ['{"type":"ban","address":"203.0.113.9","for":-1,"targets":["tag:edge"]}', { for: -1 }],
+    ['{"type":"unban","address":"::ffff:203.0.113.9","by":"jo"}', { address: "203.0.113.9", by: "jo" }],
+    ['{"host":"10.10.10.201","type":"enforce","address":"203.0.113.9"}', { address: "203.0.113.9" }],
+  ])("in canonical form: %s", (text, wanted) => expect(parse(text)).toMatchObject(wanted));
+});
+
 describe("a task is refused, with its reason:", () => {
   test.each([
     ["hello", "task-not-json"],
@@ -48,6 +60,10 @@ describe("a task is refused, with its reason:", () => {
     ['{"host":"10.10.10.201","type":"password_failed"}', "task-malformed"],
     ['{"host":"10.10.10.201","type":"password_failed","from":"10.0.0.1","count":0}', "task-malformed"],
     ['{"host":"10.10.10.201","type":"interface_down","interface":""}', "task-malformed"],
+    ['{"type":"ban","address":"203.0.113.1-203.0.113.9"}', "task-address-invalid"],
+    ['{"type":"ban","address":"203.0.113.1","for":0}', "task-malformed"],
+    ['{"type":"ban","address":"203.0.113.1","targets":["edge-1"]}', "task-malformed"],
+    ['{"type":"enforce","address":"203.0.113.1"}', "task-malformed"],
   ])("%s → %s", (text, code) => expect(failure(text).code).toBe(code));
 
   test("bytes that are no UTF-8", () => {
@@ -79,8 +95,8 @@ const host = "10.10.10.201";
 const from = "2001:db8::1";
 const texts = ["root", "", 'jörg \u007f 😀 \\ " \u0000', 'a"b', "#012", "\ufffd", "x".repeat(256)];
 
-const newTasks: Task[] = [
-  ...texts.map((user): Task => ({ host, type: "password_failed", from, ...born, user })),
+const newTasks: EventTask[] = [
+  ...texts.map((user): EventTask => ({ host, type: "password_failed", from, ...born, user })),
   { host, type: "login_succeeded", from, ...born },
   { host, type: "login_succeeded", from, ...born, count: 1 },
   { host: from, type: "login_succeeded", from, ...born },

@@ -12,7 +12,9 @@
 
 import { z } from "zod";
 import { Failure } from "../failure.ts";
+import { parseDuration } from "../duration.ts";
 import { parseAddress } from "../ip/address.ts";
+import { parseSubject } from "../ip/subject.ts";
 
 /** Names are chosen by whoever attacks: longer than any account, short enough for a log line. */
 const userCharactersMax = 256;
@@ -28,6 +30,26 @@ const address = z.string().transform((text, context) => {
   context.addIssue({ code: "custom", message: "expected an IPv4 or IPv6 address" });
   return z.NEVER;
 });
+
+/** An address, a prefix or a range of one prefix, to a subject's canonical text (ip/subject.ts). */
+const subject = z.string().transform((text, context) => {
+  const parsed = parseSubject(text);
+  if (parsed !== undefined) return parsed.text;
+  context.addIssue({ code: "custom", message: "expected an IPv4 or IPv6 address or prefix" });
+  return z.NEVER;
+});
+
+/** Seconds, or a duration as people write it; -1: permanent. Kept as seconds. */
+const banSeconds = z.union([z.number(), z.string().max(32)]).transform((value, context) => {
+  const duration = parseDuration(String(value));
+  if (duration !== undefined) return duration === "permanent" ? -1 : duration;
+  context.addIssue({ code: "custom", message: "expected seconds, a duration such as 4h, or -1 for permanent" });
+  return z.NEVER;
+});
+
+/** Where a ban holds: every router, those with a tag, or one. */
+const target = z.string().regex(/^(all|(tag|device):[a-z0-9-]{1,63})$/, "expected all, tag:NAME or device:NAME");
+const targetsMax = 100;
 
 const common = {
   /** The address of the device whose log line it was, in canonical form. */
@@ -56,7 +78,7 @@ const from = { from: address };
  * One failed login is one `password_failed`, whatever else the same attempt makes its daemon write: those lines have types of
  * their own, so that a policy counts an attempt once.
  */
-const types = {
+const events = {
   /** One attempt to log in that failed. */
   password_failed: { ...common, ...from },
   /** A link was lost. */
@@ -77,6 +99,30 @@ const types = {
   peer_ban: { ...common, ...from, action: z.enum(peerActions) },
 } as const;
 
+/** Without `host` it is for every router that `targets` names, and waits in the intake tube. */
+const anyHost = { ...common, host: address.optional() };
+
+/** What people ask for, and what responders ask of each other. */
+const orders = {
+  /** Somebody bans by hand: for how long (4 h unless told), and where (all routers unless told). */
+  ban: {
+    ...anyHost,
+    address: subject,
+    for: banSeconds.optional(),
+    targets: z.array(target).max(targetsMax).optional(),
+  },
+  /** Lifts every ban of the address, clears its counters, and pardons it for a while. */
+  unban: { ...anyHost, address: subject },
+  /** Lets an interface up again. */
+  interface_enable: { ...common, interface: z.string().min(1).max(64) },
+  /** The ledger wants something else of this router than before: look, and do it. */
+  enforce: { ...common, address: subject },
+  /** Read the router's groups and mend what differs. */
+  reconcile: { ...common },
+} as const;
+
+const types = { ...events, ...orders } as const;
+
 const schema = <K extends keyof typeof types>(type: K) => z.looseObject({ ...types[type], type: z.literal(type) });
 
 export const Task = z.discriminatedUnion("type", [
@@ -89,12 +135,21 @@ export const Task = z.discriminatedUnion("type", [
   schema("login_succeeded"),
   schema("http_error"),
   schema("peer_ban"),
+  schema("ban"),
+  schema("unban"),
+  schema("interface_enable"),
+  schema("enforce"),
+  schema("reconcile"),
 ]);
 export type Task = z.infer<typeof Task>;
-export type TaskType = Task["type"];
+type TaskType = Task["type"];
+/** Types of tasks that a log line may lead to. */
+export type EventType = keyof typeof events;
+/** A task that a log line led to. */
+export type EventTask = Extract<Task, { type: EventType }>;
 
-/** Every type of task there is. */
-export const taskTypes = Object.keys(types) as readonly TaskType[];
+export const eventTypes = Object.keys(events) as readonly EventType[];
+const taskTypes = Object.keys(types) as readonly TaskType[];
 
 /** Cuts a name that an attacker chose to what a task may hold. */
 export function clipUser(user: string): string {
@@ -129,7 +184,8 @@ export function parseTask(body: Buffer): Task {
   const issue = parsed.error.issues[0];
   const path = issue?.path.join(".") ?? "";
   const seen = quote(JSON.stringify((value as Record<string, unknown>)[path]) ?? "nothing");
-  const code = path === "from" && issue?.code === "custom" ? "task-address-invalid" : "task-malformed";
+  const code =
+    (path === "from" || path === "address") && issue?.code === "custom" ? "task-address-invalid" : "task-malformed";
   throw new Failure(code, `${path}: ${issue?.message ?? "invalid"}, got ${seen}`);
 }
 
@@ -146,7 +202,7 @@ export function encodeTask(task: Task): string {
  * characters that need no escape. At a fifth of the price, which is most of what an attack costs a parser: what the tasks of one
  * read have in common is written once.
  */
-export function createTaskEncoder(): (task: Task) => string {
+export function createTaskEncoder(): (task: EventTask) => string {
   let host = "";
   let type = "";
   let rule: string | undefined;

@@ -7,6 +7,7 @@
 
 import { type Address, type Prefix, parsePrefix } from "./address.ts";
 import { indexPrefixes } from "./prefix-index.ts";
+import { overlaps } from "./subject.ts";
 
 /** Addresses that can be no attacker out there; a ban of one would only cut the router off from itself. */
 const builtIn: readonly (readonly [text: string, why: string])[] = [
@@ -26,6 +27,8 @@ export interface NeverBan {
   readonly entries: readonly { prefix: Prefix; why: string }[];
   /** Why this address is never banned, for the log; undefined when it may be. */
   reasonFor(address: Address): string | undefined;
+  /** As reasonFor, for a network: the reason of the first entry that has an address in common with it. */
+  reasonForAnyOf(prefix: Prefix): string | undefined;
 }
 
 /**
@@ -39,7 +42,15 @@ export function createNeverBan(own: readonly { name: string; prefix: Prefix }[],
     ...allow.map((prefix) => ({ prefix, why: `allow ${prefix.text}` })),
   ];
   const firstCovering = indexPrefixes(entries.map(({ prefix }) => prefix));
-  return { entries, reasonFor: (address) => entries[firstCovering(address)]?.why };
+  const reasonFor = (address: Address): string | undefined => entries[firstCovering(address)]?.why;
+  return {
+    entries,
+    reasonFor,
+    reasonForAnyOf: (prefix) =>
+      prefix.length === (prefix.address.family === 4 ? 32 : 128)
+        ? reasonFor(prefix.address)
+        : entries.find((entry) => overlaps(entry.prefix, prefix))?.why,
+  };
 }
 
 function mustParse(text: string): Prefix {

@@ -6,11 +6,11 @@
  */
 
 import type { Device, Inventory } from "@logwarden/shared/inventory";
-import { clipReason, clipUser, type Task } from "@logwarden/shared/task";
+import { clipReason, clipUser, type EventTask } from "@logwarden/shared/task";
 import type { LogEvent } from "../recognize/recognize.ts";
 
 export type Decision =
-  | { kind: "task"; task: Task }
+  | { kind: "task"; task: EventTask }
   | { kind: "refused"; reason: "never-ban" | "protected"; detail: string };
 
 /**
@@ -30,13 +30,13 @@ export function decide(
     if (device.protect.includes(event.interface)) {
       return { kind: "refused", reason: "protected", detail: `${event.interface} of ${device.key}` };
     }
-    const task: Task = { host, type: event.type, interface: event.interface, v: 1, id, at, rule, count };
+    const task: EventTask = { host, type: event.type, interface: event.interface, v: 1, id, at, rule, count };
     return { kind: "task", task };
   }
   const { type, from, user, reason, status, action } = event;
   const never = inventory.neverBan.reasonFor(from);
   if (never !== undefined) return { kind: "refused", reason: "never-ban", detail: `${from.text}: ${never}` };
-  const task = { host, type, from: from.text, v: 1, id, at, rule, count } as Task;
+  const task = { host, type, from: from.text, v: 1, id, at, rule, count } as EventTask;
   if (user !== undefined) task.user = clipUser(user);
   if (reason !== undefined) task.reason = clipReason(reason);
   if (status !== undefined) task["status"] = status;

@@ -13,12 +13,12 @@
  */
 
 import { type Address, parseAddress } from "@logwarden/shared/ip";
-import type { PeerAction } from "@logwarden/shared/task";
+import type { EventType, PeerAction } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
 import { Dispatcher, type Entry } from "./dispatch.ts";
 import { ProgramTable } from "./programs.ts";
-import type { EventType, Rule } from "./rule.ts";
+import type { Rule } from "./rule.ts";
 import { FieldView, fieldsMax, type Template } from "./template.ts";
 
 /** What a line said. `count`: how often, where its sender summed repeats up. */

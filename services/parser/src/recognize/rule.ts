@@ -1,11 +1,8 @@
 /** A rule: which lines of which program mean what. Data; recognize.ts compiles and applies it. */
 
 import type { OwnRule } from "@logwarden/shared/inventory";
-import type { TaskType } from "@logwarden/shared/task";
+import type { EventType } from "@logwarden/shared/task";
 import type { Fields } from "./template.ts";
-
-/** What a rule can read out of a line: the tasks that log lines lead to. */
-export type EventType = TaskType;
 
 /**
  * The fields of a template that mean something, by name; any other is only for `where`.

@@ -10,11 +10,11 @@
 
 import type { Producer } from "@logwarden/queue";
 import type { Log } from "@logwarden/shared/log";
-import { createTaskEncoder, type Task } from "@logwarden/shared/task";
+import { createTaskEncoder, type EventTask } from "@logwarden/shared/task";
 import { taskTtrSeconds } from "@logwarden/shared/tubes";
 
 export interface Submitter {
-  submit(tube: string, task: Task): void;
+  submit(tube: string, task: EventTask): void;
   /** Waits for the answers. @returns how many never came; each of those tasks has been logged whole */
   close(deadlineMs: number): Promise<number>;
 }

@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Device } from "@logwarden/shared/inventory";
-import { createTaskEncoder, encodeTask, parseTask, type Task } from "@logwarden/shared/task";
+import { createTaskEncoder, encodeTask, parseTask, type EventTask } from "@logwarden/shared/task";
 import { carryBytesMax } from "../../src/receive/framing.ts";
 import { parseProxyHeader } from "../../src/receive/proxy-protocol.ts";
 import {
@@ -93,7 +93,7 @@ class Bench {
       new ParserInProcess({
         recognizer,
         foldRepeats,
-        onTask: (task) => this.#checkTask(task),
+        onTask: (task) => this.#checkTask(task as EventTask),
         onLine: (read, from, to) => {
           this.lines++;
           assert(
@@ -138,7 +138,7 @@ class Bench {
     assert.equal(stream.lineBytes, stream.bytes.line.count, "bytes of lines");
   }
 
-  #checkTask(task: Task): void {
+  #checkTask(task: EventTask): void {
     this.tasks++;
     const written = encodeTask(task);
     assert.match(written, isAscii);
