@@ -52,8 +52,13 @@ export interface Deciding {
   }): Promise<Ban[]>;
   /** Writes what is given, leaves the rest. */
   update(subject: string, facts: Partial<Pick<SubjectFacts, "countedAfterMs" | "pardonedUntilMs" | "offences">>): Promise<void>;
-  /** Forgets counted sightings of the subject up to `atMs`; of this user only, where one is given. @returns how many */
-  forget(subject: string, atMs: number, user?: string): Promise<number>;
+  /** These sightings led to this ban: those of the subject and counter that led to none yet count no more. */
+  consume(used: readonly { subject: string; counter: string; banId: string }[]): Promise<void>;
+  /**
+   * Sightings of the subject up to `atMs` count no more: of this user only, where one is given, and of these counters, where
+   * there are any. They stay recorded, so that their tasks are still known. @returns how many
+   */
+  forget(what: { subject: string; atMs: number; user: string | null; counters: readonly string[] }): Promise<number>;
   addHits(hits: ReadonlyMap<string, number>): Promise<void>;
   audit(entries: readonly AuditEntry[]): Promise<void>;
 }
@@ -93,8 +98,12 @@ export interface Ledger {
     errors: readonly { subject: string; family: 4 | 6; error: string; detail: string }[],
     atMs: number,
   ): Promise<void>;
-  /** The router no longer holds them, saved. Audited as "remove". */
+  /** The router no longer holds them, saved. They stay known as ours once (`formerOn`). Audited as "remove". */
   removed(router: string, subjects: readonly string[], atMs: number): Promise<void>;
+  /** What was ours there and was taken out, as far back as `prune` leaves it. */
+  formerOn(router: string): Promise<{ subject: string; family: 4 | 6 }[]>;
+  /** The router shows again what was taken out: it is ours again. Audited as "mend". */
+  revive(router: string, subjects: readonly string[], atMs: number): Promise<void>;
   /** What the router was read to hold differs from what we thought: these are no longer applied or verified. */
   missing(router: string, subjects: readonly string[], atMs: number): Promise<void>;
 

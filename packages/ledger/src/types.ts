@@ -125,8 +125,8 @@ export interface Placement {
 
 /** What one router needs, as the ledger sees it. */
 export interface Pending {
-  /** Wanted and not verified there; first sighting first. */
-  add: readonly Wanted[];
+  /** Wanted and not verified there, with what is known of it there, if anything; first sighting first. */
+  add: readonly (Wanted & { placement: Placement | null })[];
   /** We put it there, or may have, and it is wanted no longer. */
   remove: readonly Placement[];
 }

@@ -63,6 +63,13 @@ const catalogue = {
     waiting: "device",
     advice: "The key's file is missing, empty or not ours to read.",
   },
+  "ledger-away": { number: 21, waiting: "later", advice: "The ledger's database does not answer: see its own log." },
+  "lease-lost": {
+    number: 22,
+    waiting: "later",
+    advice: "Another responder has this device now, or the ledger was away: nothing to do.",
+  },
+  "queue-away": { number: 23, waiting: "later", advice: "No queue node takes the orders for other routers; see theirs." },
   "save-failed": { number: 19, waiting: "later", advice: "Applied but not saved: a reboot would undo it. Disk full?" },
 } as const satisfies Record<string, { number: number; waiting: "never" | "later" | "device"; advice: string }>;
 
@@ -83,6 +90,13 @@ export class Failure extends Error {
   get waiting(): "never" | "later" | "device" {
     return catalogue[this.code].waiting;
   }
+}
+
+/** A failure's code as it was written down, and what good it does to wait; undefined when the text is none. */
+export function waitingFor(code: string): { code: FailureCode; waiting: "never" | "later" | "device" } | undefined {
+  if (!Object.hasOwn(catalogue, code)) return undefined;
+  const known = code as FailureCode;
+  return { code: known, waiting: catalogue[known].waiting };
 }
 
 /** What a person should do about it, in one sentence. */

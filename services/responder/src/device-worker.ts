@@ -1,40 +1,46 @@
 /**
- * The loop of one device: everything that is ready for it becomes one plan; one change at a time.
+ * The loop of one device, run by the one responder that has its lease.
  *
- *   waiting ──task──▶ working ──settled──▶ waiting
- *                        └─ the device is away ──▶ held: its tube is paused, the device is probed ──answers──▶ waiting
+ *   waiting ──task, or something is due──▶ decide ──▶ orders for other routers ──▶ one pass over the router ──▶ settle
+ *                                            └─ the device is away ──▶ held: its tube is paused, the device is probed ──answers──▶
  *
- * Each device has a worker and queue connections of its own, so that a dead router delays nobody else's tasks. While it
- * is held its tasks stay in its tube, in their order, and the pause holds for every responder; it is renewed as long as
- * somebody probes, and runs out by itself when that responder dies.
+ * A task is settled when what it leads to is on this router and saved; until then it stays in hand, and the passes go on. So a flood
+ * becomes as many commits as the router can do, first sighting first, and nothing is forgotten when this process dies.
+ *
+ * Each device has a worker and queue connections of its own, so that a dead router delays nobody else's tasks. While it is held
+ * its tasks stay in its tube, and the pause runs out by itself when this responder dies.
  */
 
-import { setTimeout as sleep } from "node:timers/promises";
-import { type Consumer, QueueError } from "@logwarden/queue";
+import { type Ledger, LedgerError } from "@logwarden/ledger";
+import { type Job, QueueError } from "@logwarden/queue";
 import { adviceFor, Failure } from "@logwarden/shared/failure";
-import type { Device } from "@logwarden/shared/inventory";
-import type { Log } from "@logwarden/shared/log";
-import type { NeverBan } from "@logwarden/shared/never-ban";
-import { groupPath, type VyosClient } from "@logwarden/vyos";
-import { apply, type ApplyObserver, type ChangeResult, failAll } from "./apply/apply.ts";
+import { groupPath } from "@logwarden/vyos";
 import { failureOf } from "./apply/failure-of.ts";
-import { plan, type PlannedRequest } from "./plan/plan.ts";
-import { keepReserved, read, type Reserved } from "./reserve.ts";
-import { type Outcome, settle } from "./settle.ts";
-import { takeBatch } from "./take-batch.ts";
+import type { Decider, Decision } from "./decide/decide.ts";
+import { means } from "./decide/judge.ts";
+import { type InterfaceChange, type InterfaceWish, planInterface } from "./interfaces.ts";
+import { JobsInHand } from "./jobs-in-hand.ts";
+import type { Orders } from "./orders.ts";
+import { read, type Reserved } from "./reserve.ts";
+import { type Result, Router, type RouterOptions } from "./router.ts";
+import { settle } from "./settle.ts";
+import { takeBatch, type Tube } from "./take-batch.ts";
 
-export interface DeviceWorkerOptions {
-  device: Device;
-  consumer: Consumer;
-  /** A new client, with the key as its file holds it now. @throws Failure device-key-unreadable */
-  connect: () => VyosClient;
-  group: string;
-  neverBan: NeverBan;
+export interface DeviceWorkerOptions extends RouterOptions {
+  tube: Tube;
+  ledger: Ledger;
+  decider: Decider;
+  orders: Orders;
+  /** Tasks in hand at once. */
   batchTasksMax: number;
-  opsPerRequestMax: number;
-  /** How long a commit may take. */
-  configureTimeoutMs: number;
-  log: Log;
+  /** Decisions are written down, and no router is touched. */
+  dryRun: boolean;
+}
+
+/** A task that was decided and waits for the router. */
+interface Waiting {
+  reserved: Reserved;
+  decision: Exclude<Decision, { kind: "nothing" }>;
 }
 
 /** Three probes fit into one pause, so that a slow one does not let the tube loose. */
@@ -42,141 +48,312 @@ const holdSeconds = 30;
 /** Growing from one to ten seconds: a router that reboots is back in use within ten seconds of answering. */
 const probeDelayMsMin = 1000;
 const probeDelayMsMax = 10_000;
+/** What is due, and failed, is tried again after so long, and up to this. */
+const retryDelayMsMin = 1000;
+const retryDelayMsMax = 60_000;
 
-/** Works until the signal; resolves when the batch in hand is settled. */
-export async function workDevice(options: DeviceWorkerOptions, signal: AbortSignal): Promise<void> {
-  const { consumer, log, device } = options;
-  let client: VyosClient | undefined;
-  let failuresInARow = 0;
-  /** The last answer was lost, or the router went away before it could be read: it is read before anything is sent again. */
-  let lookFirst = false;
-  const observer: ApplyObserver = {
-    committed: (ops, durationMs, detail) => log.say("change.applied", { device: device.key, ops, durationMs, detail }),
-    saved: (durationMs) => log.say("change.saved", { device: device.key, durationMs }),
-    verified: (ops) => log.say("change.verified", { device: device.key, ops }),
-  };
+export class DeviceWorker {
+  readonly #options: DeviceWorkerOptions;
+  readonly #router: Router | undefined;
+  readonly #jobs: JobsInHand;
+  #waiting: Waiting[] = [];
+  /** By the clock on the wall: when something must be done, whether a task comes or not. */
+  #dueAtMs = 0;
+  /** Changes were left over. */
+  #more = false;
+  #failuresInARow = 0;
 
-  while (!signal.aborted) {
-    const jobs = await takeBatch(consumer, options.batchTasksMax, signal);
-    if (jobs.length === 0) break;
-    const stopTouching = keepReserved(jobs);
-    let away: Failure | undefined;
+  constructor(options: DeviceWorkerOptions) {
+    this.#options = options;
+    this.#router = options.device.api === undefined || options.dryRun ? undefined : new Router(options);
+    this.#jobs = new JobsInHand(options.clock);
+  }
+
+  /** Works until the signal; resolves when the tasks in hand are settled or given back. Never rejects but for a bug. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const jobs = await this.#take(signal);
+      if (signal.aborted && jobs.length === 0) break;
+      this.#jobs.add(jobs);
+      const away = await this.#work(jobs);
+      if (away !== undefined) await this.#hold(away, signal);
+    }
+    const stopped = new Failure("lease-lost", "this responder stops, or has lost the device to another one");
+    await Promise.all(this.#waiting.splice(0).map(({ reserved }) => this.#settle(reserved, { kind: "failed", failure: stopped })));
+    this.#router?.disconnect();
+  }
+
+  async #take(signal: AbortSignal): Promise<Job[]> {
+    const { tube, clock, batchTasksMax } = this.#options;
+    const isBusy = this.#waiting.length > 0 || this.#more;
+    return takeBatch(tube, batchTasksMax - this.#jobs.size, clock, isBusy ? 0 : this.#dueAtMs, signal);
+  }
+
+  /** One turn: decides what came, passes over the router once, settles what can be. @returns why the device is away, if it is */
+  async #work(jobs: readonly Job[]): Promise<Failure | undefined> {
     try {
-      const outcomes = await work(jobs.map(read));
-      const failures = outcomes.flatMap(({ outcome }) => (outcome.kind === "failed" ? [outcome.failure] : []));
-      away = failures.find(({ waiting }) => waiting === "device");
-      failuresInARow = failures.some(({ waiting }) => waiting !== "never") ? failuresInARow + 1 : 0;
-      lookFirst = away !== undefined || failures.some(({ code }) => code === "change-unknown");
-      // Paused first: released into an open tube, the tasks would come straight back.
-      if (away !== undefined) await pause(holdSeconds);
-      await Promise.all(
-        outcomes.map(({ reserved: { job, taskId }, outcome }) =>
-          settle(job, outcome, failuresInARow, log, { device: device.key, taskId }),
-        ),
+      await this.#decide(jobs.map(read));
+      const away = await this.#pass();
+      await this.#plan();
+      return away;
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      // Nothing was decided, or it was and cannot be read: every task in hand is asked about again.
+      await this.#giveBack(jobs, new Failure("ledger-away", error.message));
+      this.#dueAtMs = this.#options.clock.nowMs() + this.#retryDelayMs();
+      this.#more = false;
+      return undefined;
+    }
+  }
+
+  async #decide(items: readonly Reserved[]): Promise<void> {
+    const { device, decider, log } = this.#options;
+    const place = { key: device.key, tags: device.tags };
+    const readable: (Reserved & { kind: "task" })[] = [];
+    for (const item of items) {
+      if (item.kind === "task") readable.push(item);
+      else await this.#settle(item, { kind: "failed", failure: item.failure });
+    }
+    if (readable.length === 0) return;
+    for (const { task, taskId } of readable) log.say("task.reserved", { device: device.key, taskId, type: task.type });
+    const decisions = await decider.decide(readable.map(({ task, taskId }) => ({ task, taskId, place })));
+    await Promise.all(readable.map((item, index) => this.#follow(item, decisions[index] as Decision)));
+  }
+
+  /** Tells others what they must do; what this router must do waits for the pass. */
+  async #follow(reserved: Reserved & { kind: "task" }, decision: Decision): Promise<void> {
+    const { device, log } = this.#options;
+    const { taskId, task } = reserved;
+    if (decision.kind === "nothing") {
+      log.say("plan.empty", { device: device.key, taskId, reason: decision.reason, detail: decision.detail });
+      return this.#settle(reserved, decision);
+    }
+    if (decision.kind === "enforce") {
+      const { subjects, targets } = decision;
+      const ordered = await this.#order(subjects, targets, { taskId, by: task.by ?? "policy" });
+      if (ordered.kind === "failed") return this.#settle(reserved, ordered);
+      // For this router there is nothing to wait for: others are told, or nobody is meant.
+      if (this.#router === undefined || !means(targets, device)) return this.#settle(reserved, { kind: "done" });
+    } else if (this.#router === undefined) {
+      const failure = new Failure("device-without-api", `${device.key} only sends logs`);
+      return this.#settle(
+        reserved,
+        this.#options.dryRun
+          ? { kind: "nothing", reason: "dry-run", detail: `${decision.kind} on ${device.key}` }
+          : { kind: "failed", failure },
       );
-    } finally {
-      stopTouching();
     }
-    if (away !== undefined) await hold(away);
-  }
-  client?.close();
-
-  async function work(reserved: Reserved[]): Promise<{ reserved: Reserved; outcome: Outcome }[]> {
-    const outcomes = new Map<Reserved, Outcome>();
-    const wanted = reserved.flatMap((item) => {
-      if (item.kind === "unreadable") {
-        outcomes.set(item, { kind: "failed", failure: item.failure });
-        return [];
-      }
-      log.say("task.reserved", { device: device.key, taskId: item.taskId, type: item.task.type });
-      return [{ task: item.task, askedBy: item }];
-    });
-    const { requests, empty, failed } = plan({ ...options, wanted });
-    for (const { askedBy, reason, detail } of empty) {
-      log.say("plan.empty", { device: device.key, taskId: askedBy.taskId, reason, detail });
-      outcomes.set(askedBy, { kind: "nothing", reason, detail });
-    }
-    for (const { askedBy, failure } of failed) outcomes.set(askedBy, { kind: "failed", failure });
-    if (requests.length > 0) {
-      const ops = requests.reduce((sum, { changes }) => sum + changes.length, 0);
-      log.say("plan.made", { device: device.key, tasks: wanted.length, ops, requests: requests.length });
-      for (const result of await applyWithKey(requests)) {
-        if (result.kind === "failed") sayFailed(result.failure);
-        for (const item of result.change.askedBy) {
-          outcomes.set(item, result.kind === "done" ? result : { kind: "failed", failure: result.failure });
-        }
-      }
-    }
-    return reserved.map((item) => {
-      const outcome = outcomes.get(item);
-      if (outcome === undefined) throw new Error(`task ${item.taskId} came out of a plan without an outcome`);
-      return { reserved: item, outcome };
-    });
+    this.#waiting.push({ reserved, decision });
   }
 
-  async function applyWithKey(requests: PlannedRequest<Reserved>[]): Promise<ChangeResult<Reserved>[]> {
+  async #order(...[subjects, targets, source]: [readonly string[], Parameters<Orders["give"]>[1], { taskId: string; by: string }]): Promise<Result> {
+    const { device, orders, log, dryRun } = this.#options;
+    if (dryRun) return { kind: "done" };
     try {
-      client ??= options.connect();
+      const given = await orders.give(subjects, targets, source, device.key);
+      if (given > 0) log.say("order.given", { device: device.key, taskId: source.taskId, orders: given });
+      return { kind: "done" };
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      return failAll(
-        requests.flatMap(({ changes }) => changes),
-        error,
-      );
+      return { kind: "failed", failure: error };
     }
-    const { group, configureTimeoutMs: patienceMs } = options;
-    return apply(client, { group, patienceMs, requests, lookFirst, observer });
   }
 
-  function sayFailed({ code, detail }: Failure): void {
-    log.say("change.failed", { device: device.key, reason: code, detail, advice: adviceFor(code) });
+  async #pass(): Promise<Failure | undefined> {
+    const router = this.#router;
+    if (router === undefined) return undefined;
+    const { ledger, clock } = this.#options;
+    await ledger.expire(clock.nowMs());
+    const waiting = this.#waiting.splice(0);
+    const asked = new Set(waiting.flatMap(({ decision }) => (decision.kind === "enforce" ? decision.subjects : [])));
+    const isAsked = waiting.some(({ decision }) => decision.kind === "reconcile");
+    const interfaces = await this.#planInterfaces(waiting);
+    const { results, others, more, away } = await router.pass(
+      asked,
+      interfaces.changes.map(({ change }) => change),
+      isAsked,
+    );
+    for (const { change, then } of interfaces.changes) {
+      if (others.get(change.key)?.kind === "done") await ledger.setInterface(then);
+    }
+    this.#more = more;
+    const failed = [...results.values(), ...others.values(), ...interfaces.settled.values()].some(
+      (one) => one.kind === "failed" && one.failure.waiting !== "never",
+    );
+    this.#failuresInARow = failed || away !== undefined ? this.#failuresInARow + 1 : 0;
+    if (failed) this.#more = false;
+    // Paused first: released into an open tube, the tasks would come straight back.
+    if (away !== undefined) await this.#pause(holdSeconds);
+    await Promise.all(
+      waiting.map(async (item) => {
+        const result = away === undefined ? this.#resultOf(item, results, others, interfaces.settled) : failedBy(away);
+        if (result === undefined) this.#waiting.push(item);
+        else await this.#settle(item.reserved, result);
+      }),
+    );
+    return away;
+  }
+
+  /** What became of what the task waited for; undefined: it is not its turn yet. */
+  #resultOf(
+    { decision, reserved }: Waiting,
+    results: ReadonlyMap<string, Result>,
+    others: ReadonlyMap<string, Result>,
+    interfaces: ReadonlyMap<Reserved, Result>,
+  ): Result | undefined {
+    switch (decision.kind) {
+      case "reconcile":
+        return this.#more ? undefined : { kind: "done" };
+      case "enable":
+      case "disable":
+        return interfaces.get(reserved) ?? others.get(`interface ${decision.name}`);
+      case "enforce": {
+        const own = decision.subjects.flatMap((subject) => results.get(subject) ?? []);
+        const worst = own.find(({ kind }) => kind === "failed") ?? own.find(({ kind }) => kind === "nothing") ?? own[0];
+        if (worst !== undefined) return worst;
+        // Neither done nor failed in this pass: it is as it should be, or among what was left over.
+        return this.#more ? undefined : { kind: "done" };
+      }
+    }
+  }
+
+  /** Wishes of the tasks in hand, and interfaces whose time is over. Each interface once. */
+  async #planInterfaces(
+    waiting: readonly Waiting[],
+  ): Promise<{ changes: InterfaceChange[]; settled: Map<Reserved, Result> }> {
+    const { device, ledger, clock } = this.#options;
+    const router = this.#router as Router;
+    const changes = new Map<string, InterfaceChange>();
+    const settled = new Map<Reserved, Result>();
+    const wishes = waiting.flatMap(({ reserved, decision }) =>
+      decision.kind === "disable" || decision.kind === "enable" ? [{ reserved, wish: decision }] : [],
+    );
+    const due = (await ledger.interfacesOn(device.key)).filter(
+      ({ state, enableAtMs }) => state === "disabled" && enableAtMs !== null && enableAtMs <= clock.nowMs(),
+    );
+    const own = due.map(({ name }): { reserved: undefined; wish: InterfaceWish } => ({
+      reserved: undefined,
+      wish: { kind: "enable", name, by: "policy", reason: "its time is over" },
+    }));
+    for (const { reserved, wish } of [...wishes, ...own]) {
+      if (changes.has(wish.name)) continue;
+      try {
+        const planned = await planInterface({ ...this.#options, client: router.client }, wish);
+        if ("change" in planned) changes.set(wish.name, planned);
+        else if (reserved !== undefined) settled.set(reserved, planned);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        if (reserved !== undefined) settled.set(reserved, failedBy(error));
+      }
+    }
+    return { changes: [...changes.values()], settled };
+  }
+
+  /** When the next turn is due without a task. */
+  async #plan(): Promise<void> {
+    const { ledger, clock, device } = this.#options;
+    const router = this.#router;
+    const nowMs = clock.nowMs();
+    if (router === undefined) {
+      this.#dueAtMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    if (this.#failuresInARow > 0) {
+      this.#dueAtMs = nowMs + this.#retryDelayMs();
+      return;
+    }
+    const ends = [
+      await ledger.nextEndOn({ key: device.key, tags: device.tags }, nowMs),
+      ...(await ledger.interfacesOn(device.key)).map(({ enableAtMs, state }) => (state === "disabled" ? enableAtMs : null)),
+    ];
+    const reads = nowMs + Math.max(0, router.readDueMs - clock.monotonicMs());
+    this.#dueAtMs = Math.min(reads, ...ends.filter((end) => typeof end === "number"));
+  }
+
+  #retryDelayMs(): number {
+    return Math.min(retryDelayMsMin * 2 ** Math.max(0, this.#failuresInARow - 1), retryDelayMsMax);
+  }
+
+  async #giveBack(jobs: readonly Job[], failure: Failure): Promise<void> {
+    const waiting = this.#waiting.splice(0).map(({ reserved }) => reserved);
+    const known = new Set(waiting.map(({ job }) => job));
+    const items = [...waiting, ...jobs.filter((job) => !known.has(job)).map(read)];
+    this.#failuresInARow++;
+    await Promise.all(items.map((item) => this.#settle(item, { kind: "failed", failure })));
+  }
+
+  async #settle(reserved: Reserved, result: Result): Promise<void> {
+    const { device, log } = this.#options;
+    const { job, taskId } = reserved;
+    await settle(job, result, Math.max(1, this.#failuresInARow), log, { device: device.key, taskId });
+    this.#jobs.remove(job);
   }
 
   /** Waits until the device answers a read again, or until we are told to end. */
-  async function hold(failure: Failure): Promise<void> {
-    const heldAtMs = performance.now();
+  async #hold(failure: Failure, signal: AbortSignal): Promise<void> {
+    const { clock, device, log } = this.#options;
+    const heldAtMs = clock.monotonicMs();
     let current = failure;
     let said: string | undefined;
     for (let delayMs = probeDelayMsMin; ; delayMs = Math.min(delayMs * 2, probeDelayMsMax)) {
       if (said !== current.code) {
         const { code, detail } = current;
         log.say("device.held", { device: device.key, reason: code, detail, advice: adviceFor(code) });
+        await this.#showHeld(current);
         said = code;
       }
-      await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+      await clock.sleep(delayMs, signal);
       // Whoever takes over must not wait for a pause that nobody ends.
-      if (signal.aborted) return pause(0);
-      client?.close();
-      client = undefined;
-      const failing = await probe();
+      if (signal.aborted) return this.#pause(0);
+      const failing = await this.#probe();
       if (failing === undefined) {
-        await pause(0);
-        const durationMs = Math.round(performance.now() - heldAtMs);
+        await this.#pause(0);
+        this.#failuresInARow = 0;
+        this.#dueAtMs = 0;
+        const durationMs = Math.round(clock.monotonicMs() - heldAtMs);
         return log.say("device.resumed", { device: device.key, durationMs });
       }
       current = failing;
-      await pause(holdSeconds);
+      await this.#pause(holdSeconds);
     }
   }
 
   /** Reads the router with the key as it is now. @returns why it does not answer; undefined when it does */
-  async function probe(): Promise<Failure | undefined> {
+  async #probe(): Promise<Failure | undefined> {
+    const router = this.#router as Router;
+    router.disconnect();
     try {
-      client = options.connect();
+      const answer = await router.client.returnValues(groupPath(4, this.#options.group));
+      return answer.kind === "done" ? undefined : failureOf(answer);
     } catch (error) {
       if (error instanceof Failure) return error;
       throw error;
     }
-    const answer = await client.returnValues(groupPath(4, options.group));
-    return answer.kind === "done" ? undefined : failureOf(answer);
+  }
+
+  async #showHeld({ code, detail }: Failure): Promise<void> {
+    const { ledger, clock, device } = this.#options;
+    try {
+      const before = (await ledger.routers()).find(({ router }) => router === device.key);
+      const last = { reconciledAtMs: null, members: 0, foreign: 0, mended: 0, ...before };
+      const now = { router: device.key, state: "held", error: code, errorDetail: detail, sinceMs: clock.nowMs() } as const;
+      await ledger.setRouter({ ...last, ...now });
+    } catch (error) {
+      // It is for people only, and in the log as well.
+      if (!(error instanceof LedgerError)) throw error;
+    }
   }
 
   /** A node that is away cannot pause: its tasks come back with it and find out about the device themselves. */
-  async function pause(seconds: number): Promise<void> {
+  async #pause(seconds: number): Promise<void> {
     try {
-      await consumer.pauseTubes(seconds);
+      await this.#options.tube.pauseTubes(seconds);
     } catch (error) {
       if (!(error instanceof QueueError)) throw error;
     }
   }
+}
+
+function failedBy(failure: Failure): Result {
+  return { kind: "failed", failure };
 }

@@ -1,12 +1,11 @@
 /**
- * beanstalkd → tasks: reads the bodies of reserved jobs, and keeps the jobs ours while work is under way.
+ * beanstalkd → tasks: reads the bodies of reserved jobs.
  */
 
 import { createHash } from "node:crypto";
-import { type Job, QueueError } from "@logwarden/queue";
+import type { Job } from "@logwarden/queue";
 import { Failure } from "@logwarden/shared/failure";
 import { parseTask, type Task } from "@logwarden/shared/task";
-import { taskTtrSeconds } from "@logwarden/shared/tubes";
 
 /** A job in hand: its task, or why it holds none. */
 export type Reserved = { job: Job; taskId: string } & (
@@ -31,24 +30,4 @@ export function read(job: Job): Reserved {
  */
 export function idOf(job: Job): string {
   return createHash("sha256").update(`${job.node}\n${job.id}\n`).update(job.body).digest("hex").slice(0, 32);
-}
-
-/**
- * Touches the jobs three times in each time-to-run until it is told to stop, so that no other responder gets them while
- * a slow commit runs.
- * @returns stops touching
- */
-export function keepReserved(jobs: readonly Job[]): () => void {
-  const timer = setInterval(
-    () => {
-      for (const job of jobs) {
-        // A job that is no longer ours is reported once, where it is settled.
-        void job.touch().catch((error: unknown) => {
-          if (!(error instanceof QueueError)) throw error;
-        });
-      }
-    },
-    (taskTtrSeconds * 1000) / 3,
-  );
-  return () => clearInterval(timer);
 }

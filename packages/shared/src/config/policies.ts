@@ -50,8 +50,8 @@ export interface Policies {
   /** @returns undefined when nothing is done about this type */
   forEvent(type: BannedType, rule: string): Chosen<BanPolicy> | undefined;
   forInterface(rule: string): Chosen<InterfacePolicy> | undefined;
-  /** Whether some policy listens to logins that work. */
-  readonly forgetsOnSuccess: boolean;
+  /** What a login that works takes back: the counters of the policies that say so. */
+  readonly forgivingCounters: readonly string[];
   /** The longest findTime: what is older is never looked at again. */
   readonly findTimeMsMax: number;
   /** Types with a policy, for people. */
@@ -148,6 +148,7 @@ export function createPolicies(form: PoliciesForm): Policies {
   const { interface_down: down, ...bans } = form ?? builtIn;
   const byType = new Map<string, (rule: string) => Chosen<BanPolicy>>();
   const all: BanPolicy[] = [];
+  const forgivingCounters: string[] = [];
   for (const [type, given] of Object.entries(bans)) {
     if (given === undefined) continue;
     const { rules: overrides, ...general } = given;
@@ -156,6 +157,8 @@ export function createPolicies(form: PoliciesForm): Policies {
       Object.entries(overrides).map(([rule, override]) => [rule, toBanPolicy({ ...general, ...override })]),
     );
     all.push(policy, ...own.values());
+    if (policy.forgetOnSuccess) forgivingCounters.push(type);
+    for (const [rule, { forgetOnSuccess }] of own) if (forgetOnSuccess) forgivingCounters.push(`${type}/${rule}`);
     byType.set(type, (rule) => {
       const special = own.get(rule);
       return special === undefined ? { policy, counter: type } : { policy: special, counter: `${type}/${rule}` };
@@ -166,7 +169,7 @@ export function createPolicies(form: PoliciesForm): Policies {
   return {
     forEvent: (type, rule) => byType.get(type)?.(rule),
     forInterface: (rule) => forInterface?.choose(rule),
-    forgetsOnSuccess: all.some(({ forgetOnSuccess }) => forgetOnSuccess),
+    forgivingCounters,
     findTimeMsMax: Math.max(0, ...spans),
     types: [...byType.keys(), ...(forInterface === undefined ? [] : ["interface_down"])],
   };

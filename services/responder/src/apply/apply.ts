@@ -5,7 +5,7 @@
  *       │           │         └─ not shown: again later
  *       │           └─ failed: applied, but a reboot would undo it: again later
  *       ├─ rejected, or the commit failed: halve the request, so that one bad change never holds back the good ones
- *       └─ outcome unknown: read the router, never send again blind
+ *       └─ outcome unknown: read the router, never send again blind (what it does not show is planned anew, from a new read)
  *
  * A 200 for save is no proof (1.5 and current answer it even when nothing was written), and the API cannot show the
  * saved file; the check is what can be checked: that the router answers the save and shows the change afterwards.
@@ -13,13 +13,14 @@
  * Facts come from packages/vyos; what they mean for a task is decided here.
  */
 
+import type { Clock } from "@logwarden/shared/clock";
 import { Failure } from "@logwarden/shared/failure";
 import type { VyosClient } from "@logwarden/vyos";
-import type { Change, PlannedRequest } from "../plan/plan.ts";
+import type { Change } from "../plan/plan.ts";
 import { failureOf } from "./failure-of.ts";
 import { readBack, shows } from "./read-back.ts";
 
-export type ChangeResult<T> = { change: Change<T> } & ({ kind: "done" } | { kind: "failed"; failure: Failure });
+export type ChangeResult = { change: Change } & ({ kind: "done" } | { kind: "failed"; failure: Failure });
 
 /** What happened on the way, for the log. */
 export interface ApplyObserver {
@@ -30,30 +31,35 @@ export interface ApplyObserver {
 
 /**
  * Requests whose commit fails although nothing in them is bad by itself mean that the router fails every commit. Twice
- * the depth of halving 100 changes and a bit: enough to single out one bad change, then we stop trying its neighbours.
+ * the depth of halving 2000 changes: enough to single out one bad change, then we stop trying its neighbours.
  */
-const failedCommitsMax = 16;
+const failedCommitsMax = 24;
 
-export interface ApplyInput<T> {
+export interface ApplyInput {
   group: string;
-  requests: readonly PlannedRequest<T>[];
-  /** An earlier request's outcome was never learnt: read the router before anything is sent. */
-  lookFirst: boolean;
+  /**
+   * Each is one request: a failed commit of VyOS is not atomic across its priority subtrees, so firewall and interface changes
+   * are never mixed, and each interface has a request of its own.
+   */
+  requests: readonly (readonly Change[])[];
   /** How long a commit that is open when the router is read may take to end. */
   patienceMs: number;
+  /** Asked before every request that writes: another responder may have the device by now. */
+  mayWrite: () => boolean;
+  clock: Clock;
   observer: ApplyObserver;
 }
 
-type Reading = Pick<ApplyInput<never>, "group" | "patienceMs">;
+type Surroundings = Pick<ApplyInput, "group" | "patienceMs" | "mayWrite" | "clock" | "observer">;
 
 /** Applies the requests in order. Every change of the plan has exactly one result; never throws for what a router answers. */
-export async function apply<T>(client: VyosClient, input: ApplyInput<T>): Promise<ChangeResult<T>[]> {
-  const { requests, observer } = input;
-  const results: ChangeResult<T>[] = [];
-  const committed: Change<T>[] = [];
+export async function apply(client: VyosClient, input: ApplyInput): Promise<ChangeResult[]> {
+  const { requests } = input;
+  const results: ChangeResult[] = [];
+  const committed: Change[] = [];
   let away: Failure | undefined;
   for (const request of requests) {
-    const outcomes = away === undefined ? await applyRequest(client, request, input) : failAll(request.changes, away);
+    const outcomes = away === undefined ? await applyRequest(client, request, input) : failAll(request, away);
     for (const result of outcomes) {
       if (result.kind === "done") committed.push(result.change);
       else {
@@ -62,37 +68,28 @@ export async function apply<T>(client: VyosClient, input: ApplyInput<T>): Promis
       }
     }
   }
-  if (committed.length > 0) results.push(...(await saveAndVerify(client, input, committed, observer)));
+  if (committed.length > 0) results.push(...(await saveAndVerify(client, input, committed)));
   return results;
 }
 
-async function applyRequest<T>(
+async function applyRequest(
   client: VyosClient,
-  request: PlannedRequest<T>,
-  { group, patienceMs, lookFirst, observer }: ApplyInput<T>,
-): Promise<ChangeResult<T>[]> {
-  const reading = { group, patienceMs };
-  let { changes } = request;
-  let results: ChangeResult<T>[] = [];
-  if (lookFirst) {
-    const shown = await readBack(client, { ...reading, changes });
-    if (shown.kind === "failed") return failAll(changes, shown.failure);
-    results = changes.filter(({ proof }) => shows(shown.state, proof)).map((change) => ({ kind: "done", change }));
-    changes = changes.filter(({ proof }) => !shows(shown.state, proof));
-  }
-  const [first] = changes;
-  if (first === undefined) return results;
-  if (first.proof.kind === "disabled") {
+  request: readonly Change[],
+  input: ApplyInput,
+): Promise<ChangeResult[]> {
+  const [first] = request;
+  if (first === undefined) return [];
+  if (first.proof.kind === "disabled" && first.proof.present) {
     // Setting `disable` on an interface that is not configured would create it.
     const exists = await client.exists(first.proof.interfacePath);
-    if (exists.kind !== "done") return failAll(request.changes, failureOf(exists));
+    if (exists.kind !== "done") return failAll(request, failureOf(exists));
     if (!exists.data) {
       const name = first.proof.interfacePath.join(" ");
-      return failAll(request.changes, new Failure("interface-absent", `${name} is not in the router's configuration`));
+      return failAll(request, new Failure("interface-absent", `${name} is not in the router's configuration`));
     }
   }
   const budget = { failedCommits: 0, succeeded: false };
-  results.push(...(await commit(client, reading, changes, budget, observer)));
+  const results = await commit(client, input, request, budget);
   if (budget.succeeded) return results;
   // Nothing went through: not one bad change among good ones, but a router that fails every commit.
   return results.map((result) =>
@@ -102,32 +99,33 @@ async function applyRequest<T>(
   );
 }
 
-async function commit<T>(
+async function commit(
   client: VyosClient,
-  reading: Reading,
-  changes: readonly Change<T>[],
+  around: Surroundings,
+  changes: readonly Change[],
   budget: { failedCommits: number; succeeded: boolean },
-  observer: ApplyObserver,
-): Promise<ChangeResult<T>[]> {
-  const startedAtMs = performance.now();
+): Promise<ChangeResult[]> {
+  const { clock, observer } = around;
+  if (!around.mayWrite()) return failAll(changes, leaseLost());
+  const startedAtMs = clock.monotonicMs();
   const answer = await client.configure(changes.map(({ op }) => op));
   switch (answer.kind) {
     case "done":
       budget.succeeded = true;
-      observer.committed(changes.length, Math.round(performance.now() - startedAtMs), answer.data ?? "");
+      observer.committed(changes.length, Math.round(clock.monotonicMs() - startedAtMs), answer.data ?? "");
       return changes.map((change) => ({ kind: "done", change }));
     case "unknown":
-      return settleUnknown(client, reading, changes, answer.text, budget);
+      return settleUnknown(client, around, changes, answer.text, budget);
     case "rejected":
     case "failed-commit": {
       if (answer.kind === "failed-commit") budget.failedCommits++;
-      if (changes.length === 1) return settleRefusedOne(client, reading, changes, failureOf(answer));
+      if (changes.length === 1) return settleRefusedOne(client, around, changes, failureOf(answer));
       if (!budget.succeeded && budget.failedCommits >= failedCommitsMax) return failAll(changes, failureOf(answer));
       const middle = Math.ceil(changes.length / 2);
-      const left = await commit(client, reading, changes.slice(0, middle), budget, observer);
+      const left = await commit(client, around, changes.slice(0, middle), budget);
       const gone = left.find((result) => result.kind === "failed" && result.failure.waiting === "device");
       if (gone?.kind === "failed") return [...left, ...failAll(changes.slice(middle), gone.failure)];
-      return [...left, ...(await commit(client, reading, changes.slice(middle), budget, observer))];
+      return [...left, ...(await commit(client, around, changes.slice(middle), budget))];
     }
     case "busy":
     case "unreachable":
@@ -137,14 +135,14 @@ async function commit<T>(
 }
 
 /** The request may have been executed. The router is read; what it shows is committed, the rest is tried again later. */
-async function settleUnknown<T>(
+async function settleUnknown(
   client: VyosClient,
-  reading: Reading,
-  changes: readonly Change<T>[],
+  around: Surroundings,
+  changes: readonly Change[],
   text: string,
   budget: { succeeded: boolean },
-): Promise<ChangeResult<T>[]> {
-  const shown = await readBack(client, { ...reading, changes });
+): Promise<ChangeResult[]> {
+  const shown = await readBack(client, { ...around, changes });
   if (shown.kind === "failed") {
     // A router that is away now pauses its tube; what is true of the request is learnt when it is back.
     const { code, detail } = shown.failure;
@@ -160,13 +158,13 @@ async function settleUnknown<T>(
 }
 
 /** A dialect of VyOS (vyconf) rejects what is already there: "Useless set". If the router shows it, it is done. */
-async function settleRefusedOne<T>(
+async function settleRefusedOne(
   client: VyosClient,
-  reading: Reading,
-  changes: readonly Change<T>[],
+  around: Surroundings,
+  changes: readonly Change[],
   failure: Failure,
-): Promise<ChangeResult<T>[]> {
-  const shown = await readBack(client, { ...reading, changes });
+): Promise<ChangeResult[]> {
+  const shown = await readBack(client, { ...around, changes });
   return changes.map((change) =>
     shown.kind === "state" && shows(shown.state, change.proof)
       ? { kind: "done", change }
@@ -174,13 +172,14 @@ async function settleRefusedOne<T>(
   );
 }
 
-async function saveAndVerify<T>(
+async function saveAndVerify(
   client: VyosClient,
-  reading: Reading,
-  committed: readonly Change<T>[],
-  observer: ApplyObserver,
-): Promise<ChangeResult<T>[]> {
-  const startedAtMs = performance.now();
+  around: Surroundings,
+  committed: readonly Change[],
+): Promise<ChangeResult[]> {
+  const { clock, observer } = around;
+  if (!around.mayWrite()) return failAll(committed, leaseLost());
+  const startedAtMs = clock.monotonicMs();
   const saved = await client.save();
   if (saved.kind !== "done") {
     const failure = failureOf(saved);
@@ -188,12 +187,12 @@ async function saveAndVerify<T>(
     if (failure.waiting === "device") return failAll(committed, failure);
     return failAll(committed, new Failure("save-failed", saved.text));
   }
-  observer.saved(Math.round(performance.now() - startedAtMs));
-  const shown = await readBack(client, { ...reading, changes: committed });
+  observer.saved(Math.round(clock.monotonicMs() - startedAtMs));
+  const shown = await readBack(client, { ...around, changes: committed });
   if (shown.kind === "failed") return failAll(committed, shown.failure);
-  const results = committed.map((change): ChangeResult<T> => {
+  const results = committed.map((change): ChangeResult => {
     if (shows(shown.state, change.proof)) return { kind: "done", change };
-    const detail = `after commit and save the router does not show ${change.op.path.join(" ")}`;
+    const detail = `after commit and save the router does not show: ${change.op.op} ${change.op.path.join(" ")}`;
     return { kind: "failed", change, failure: new Failure("change-not-verified", detail) };
   });
   observer.verified(results.filter(({ kind }) => kind === "done").length);
@@ -201,6 +200,10 @@ async function saveAndVerify<T>(
 }
 
 /** The same failure for every change. */
-export function failAll<T>(changes: readonly Change<T>[], failure: Failure): ChangeResult<T>[] {
+export function failAll(changes: readonly Change[], failure: Failure): ChangeResult[] {
   return changes.map((change) => ({ kind: "failed", change, failure }));
+}
+
+function leaseLost(): Failure {
+  return new Failure("lease-lost", "another responder may have the device by now: nothing more is sent to it from here");
 }

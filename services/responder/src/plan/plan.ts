@@ -1,140 +1,138 @@
 /**
- * Tasks of one device → Plan: the requests that its router needs now. Pure.
+ * What the ledger wants of a router, and what the router shows → the changes it needs now. Pure.
  *
- * - Many tasks that ask for the same thing become one change; each task keeps its place in it.
- * - One request is one kind of change: a failed commit of VyOS is not atomic across its priority subtrees, so firewall
- *   and interface changes are never mixed, and each interface has a request of its own.
- * - Whoever must never be banned, and protected interfaces, are left out here, whoever put the task.
+ *   pending (ledger)  ──┐
+ *   members (router)  ──┼──▶ delete what is ours and wanted no longer, then set what is wanted, first sighting first
+ *   never-ban, limits ──┘
+ *
+ * - What people put into the group by hand is theirs: it is never taken out, and what they banned already is not set again.
+ * - Whoever must never be banned is left out here, whoever decided otherwise.
+ * - A full group holds the bans that last longest.
+ * - One commit is bounded: what does not fit is left for the next.
  */
 
-import type { Device } from "@logwarden/shared/inventory";
-import { Failure } from "@logwarden/shared/failure";
-import { type Address, parseAddress } from "@logwarden/shared/ip";
+import type { Pending, Placement, Wanted } from "@logwarden/ledger";
+import { Failure, waitingFor } from "@logwarden/shared/failure";
 import type { NeverBan } from "@logwarden/shared/never-ban";
-import type { Task } from "@logwarden/shared/task";
-import { addressOp, disableOp, interfacePath, type Op } from "@logwarden/vyos";
+import { parseSubject } from "@logwarden/shared/subject";
+import { addressOp, type Op } from "@logwarden/vyos";
 
-/** What the router must show once the change is there. */
+/** What the router must show once the change is there, or must not show any more. */
 export type Proof =
-  | { kind: "member"; family: 4 | 6; address: string }
-  | { kind: "disabled"; path: string[]; interfacePath: string[] };
+  | { kind: "member"; family: 4 | 6; address: string; present: boolean }
+  | { kind: "disabled"; path: string[]; interfacePath: string[]; present: boolean };
 
-/** One operation, and everything that asked for it. `T` is the caller's handle of a task: its job. */
-export interface Change<T> {
+/** One operation. `key` names what it is about: a subject, or an interface. */
+export interface Change {
+  key: string;
   op: Op;
   proof: Proof;
-  askedBy: T[];
 }
 
-export interface PlannedRequest<T> {
-  kind: "firewall" | "interface";
-  changes: Change<T>[];
+/** The members of a router's two groups, as it showed them last. */
+export type Members = Readonly<Record<4 | 6, ReadonlySet<string>>>;
+
+export interface FirewallPlan {
+  /** The commit, deletes before sets. */
+  changes: Change[];
+  /** Subjects of `changes` that are set: what we may have put there must be written down first. */
+  sets: { subject: string; family: 4 | 6 }[];
+  /** Ours once, wanted no longer, and not there: only the ledger must learn it. */
+  gone: string[];
+  /** Wanted and there, but put there by somebody else. */
+  foreign: string[];
+  /** Wanted, and never to be banned. */
+  refused: { subject: string; why: string }[];
+  /** Wanted, and the group is full of bans that last longer. */
+  evicted: { subject: string; family: 4 | 6 }[];
+  /** Refused by the router for good, and nobody has asked to try again. */
+  failing: { subject: string; failure: Failure }[];
+  /** Whether more is left for the next commit. */
+  more: boolean;
 }
 
-export interface Plan<T> {
-  requests: PlannedRequest<T>[];
-  /** Tasks that ask for nothing that may be done, with the reason. */
-  empty: { askedBy: T; reason: "never-ban" | "protected" | "no-policy"; detail: string }[];
-  /** Tasks that can never be done on this device. */
-  failed: { askedBy: T; failure: Failure }[];
-}
-
-export interface PlanInput<T> {
-  device: Device;
+export interface PlanInput {
   group: string;
+  groupMax: number;
+  opsMax: number;
   neverBan: NeverBan;
-  opsPerRequestMax: number;
-  wanted: readonly { task: Task; askedBy: T }[];
+  pending: Pending;
+  members: Members;
+  /** All that is wanted there: needed where the group would be full. */
+  wanted: readonly Wanted[];
+  /** All that we placed there: needed where the group would be full. */
+  placements: readonly Placement[];
+  /** Subjects that somebody asks for now: they are tried again, whatever the router said before. */
+  asked: ReadonlySet<string>;
 }
 
-export function plan<T>({ device, group, neverBan, opsPerRequestMax, wanted }: PlanInput<T>): Plan<T> {
-  const result: Plan<T> = { requests: [], empty: [], failed: [] };
-  const bans = new Map<string, Change<T>>();
-  const disables = new Map<string, Change<T>>();
-
-  for (const { task, askedBy } of wanted) {
-    const action = actionFor(task);
-    if (action.kind === "none") {
-      result.empty.push({ askedBy, reason: "no-policy", detail: `nothing is done for ${task.type} alone` });
-      continue;
-    }
-    if (device.api === undefined) {
-      result.failed.push({ askedBy, failure: new Failure("device-without-api", `${device.key} only sends logs`) });
-      continue;
-    }
-    switch (action.kind) {
-      case "ban": {
-        const address = mustParse(action.address);
-        const reason = neverBan.reasonFor(address);
-        if (reason !== undefined) {
-          result.empty.push({ askedBy, reason: "never-ban", detail: `${address.text}: ${reason}` });
-          break;
-        }
-        add(bans, address.text, askedBy, () => ({
-          op: addressOp("set", address.family, group, address.text),
-          proof: { kind: "member", family: address.family, address: address.text },
-        }));
-        break;
-      }
-      case "disable": {
-        const name = action.interface;
-        if (device.protect.includes(name)) {
-          result.empty.push({ askedBy, reason: "protected", detail: `${name} of ${device.key}` });
-          break;
-        }
-        const op = disableOp("set", name);
-        const path = interfacePath(name);
-        if (op === undefined || path === undefined) {
-          const detail = `expected the name of a VyOS interface, got ${JSON.stringify(name)}`;
-          result.failed.push({ askedBy, failure: new Failure("interface-invalid", detail) });
-          break;
-        }
-        add(disables, name, askedBy, () => ({
-          op,
-          proof: { kind: "disabled", path: op.path, interfacePath: path },
-        }));
-        break;
-      }
+export function plan(input: PlanInput): FirewallPlan {
+  const { group, pending, members, neverBan, asked, opsMax } = input;
+  const result: FirewallPlan = {
+    ...{ changes: [], sets: [], gone: [], foreign: [], refused: [], evicted: [], failing: [], more: false },
+  };
+  const changes: Change[] = [];
+  for (const { subject, family } of pending.remove) {
+    if (members[family].has(subject)) changes.push(change("delete", group, family, subject));
+    else result.gone.push(subject);
+  }
+  const kept = keepLongest(input);
+  for (const { subject, family } of kept.evicted) {
+    result.evicted.push({ subject, family });
+    if (kept.placed.has(subject) && members[family].has(subject)) changes.push(change("delete", group, family, subject));
+  }
+  const isEvicted = new Set(kept.evicted.map(({ subject }) => subject));
+  for (const { subject, family, placement } of pending.add) {
+    const why = neverBanReason(neverBan, subject);
+    if (why !== undefined) result.refused.push({ subject, why });
+    else if (isEvicted.has(subject)) continue;
+    else if (placement === null && members[family].has(subject)) result.foreign.push(subject);
+    else {
+      const failure = lastingFailure(placement);
+      if (failure === undefined || asked.has(subject)) changes.push(change("set", group, family, subject));
+      else result.failing.push({ subject, failure });
     }
   }
-
-  const all = [...bans.values()];
-  for (let from = 0; from < all.length; from += opsPerRequestMax) {
-    result.requests.push({ kind: "firewall", changes: all.slice(from, from + opsPerRequestMax) });
-  }
-  for (const change of disables.values()) result.requests.push({ kind: "interface", changes: [change] });
+  result.changes = changes.slice(0, opsMax);
+  result.more = changes.length > opsMax;
+  result.sets = result.changes.flatMap(({ key, op, proof }) =>
+    op.op === "set" && proof.kind === "member" ? [{ subject: key, family: proof.family }] : [],
+  );
   return result;
 }
 
-type Action = { kind: "ban"; address: string } | { kind: "disable"; interface: string } | { kind: "none" };
+function change(op: Op["op"], group: string, family: 4 | 6, subject: string): Change {
+  const proof = { kind: "member", family, address: subject, present: op === "set" } as const;
+  return { key: subject, op: addressOp(op, family, group, subject), proof };
+}
 
-/** What a task asks for by itself. The last types say too little alone: a page that was not there, a login that worked. */
-function actionFor(task: Task): Action {
-  switch (task.type) {
-    case "password_failed":
-    case "user_invalid":
-    case "attempts_exceeded":
-      return { kind: "ban", address: task.from };
-    case "interface_down":
-      return { kind: "disable", interface: task.interface };
-    case "pam_failed":
-    case "preauth_failed":
-    case "login_succeeded":
-    case "http_error":
-    case "peer_ban":
-      return { kind: "none" };
+/** Which of what is wanted must stay out of a group that would be too large, and which of that is in it through us. */
+function keepLongest({ groupMax, pending, members, wanted, placements }: PlanInput): {
+  evicted: Wanted[];
+  placed: ReadonlySet<string>;
+} {
+  const placed = new Set(placements.map(({ subject }) => subject));
+  const evicted: Wanted[] = [];
+  for (const family of [4, 6] as const) {
+    const adds = pending.add.filter((one) => one.family === family).length;
+    if (members[family].size + adds <= groupMax) continue;
+    const own = wanted.filter((one) => one.family === family);
+    const foreign = [...members[family]].filter((member) => !placed.has(member)).length;
+    const room = Math.max(0, groupMax - foreign);
+    const byEnd = own.toSorted((a, b) => (b.untilMs ?? Infinity) - (a.untilMs ?? Infinity) || a.sinceMs - b.sinceMs);
+    evicted.push(...byEnd.slice(room));
   }
+  return { evicted, placed };
 }
 
-function add<T>(changes: Map<string, Change<T>>, key: string, askedBy: T, make: () => { op: Op; proof: Proof }): void {
-  const known = changes.get(key);
-  if (known === undefined) changes.set(key, { ...make(), askedBy: [askedBy] });
-  else known.askedBy.push(askedBy);
+function neverBanReason(neverBan: NeverBan, text: string): string | undefined {
+  const subject = parseSubject(text);
+  return subject === undefined ? "no address" : neverBan.reasonForAnyOf(subject.prefix);
 }
 
-/** The task's schema has brought the address to canonical form. */
-function mustParse(text: string): Address {
-  const address = parseAddress(text);
-  if (address === undefined) throw new Error(`a task let ${JSON.stringify(text)} through as an address`);
-  return address;
+/** What the router refused for good the last time. */
+function lastingFailure(placement: Placement | null): Failure | undefined {
+  if (placement?.error === null || placement === null) return undefined;
+  const failure = waitingFor(placement.error);
+  return failure?.waiting === "never" ? new Failure(failure.code, placement.errorDetail ?? "") : undefined;
 }

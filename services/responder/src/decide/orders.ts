@@ -1,0 +1,114 @@
+/**
+ * What a person asks for → what follows from it, in one transaction.
+ *
+ * An order is as old as its task: an unban that is delivered a second time ends what was in force when it was given, and
+ * never a ban that somebody made since.
+ */
+
+import type { NewBan, Target } from "@logwarden/ledger";
+import { formatDuration } from "@logwarden/shared/duration";
+import { parseSubject, type Subject, subjectOf } from "@logwarden/shared/subject";
+import type { Task } from "@logwarden/shared/task";
+import { type Asked, type Deciding, type Decision, receivedAtMs } from "./decide.ts";
+
+/** A person who does not say how long means a shift. */
+const banSecondsDefault = 4 * 3600;
+const somebody = "somebody";
+
+export async function decideOrder(options: Deciding, asked: Asked): Promise<Decision> {
+  const { task, taskId, place } = asked;
+  switch (task.type) {
+    case "ban":
+      return ban(options, { ...asked, task });
+    case "unban":
+      return unban(options, { ...asked, task });
+    case "enforce":
+      return { kind: "enforce", subjects: [task.address], targets: [`device:${place.key}`] };
+    case "reconcile":
+      return { kind: "reconcile" };
+    case "interface_enable":
+      return { kind: "enable", name: task.interface, by: task.by ?? somebody, reason: task.reason ?? "" };
+    default:
+      throw new Error(`${task.type} is no order: ${taskId}`);
+  }
+}
+
+type Order<K extends Task["type"]> = Asked<Extract<Task, { type: K }>>;
+
+async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Promise<Decision> {
+  const { ledger, clock, dryRun, newId, log } = options;
+  const subject = mustParse(task.address);
+  const why = options.neverBan().reasonForAnyOf(subject.prefix);
+  const by = task.by ?? somebody;
+  const nowMs = clock.nowMs();
+  if (why !== undefined) {
+    await ledger.writeAudit([
+      { atMs: nowMs, actor: by, action: "refuse", subject: subject.text, router: "", reason: why, source: taskId },
+    ]);
+    return { kind: "nothing", reason: "never-ban", detail: `${subject.prefix.text}: ${why}` };
+  }
+  const seconds = task.for ?? banSecondsDefault;
+  const targets = (task.targets as Target[] | undefined) ?? (task.host === undefined ? ["all"] : [`device:${place.key}`]);
+  const wanted: NewBan = {
+    ...{ id: newId(), subject: subject.text, family: subject.family, origin: "person", type: "ban", rule: "", device: "" },
+    ...{ reason: task.reason ?? "", by, taskId, startedAtMs: nowMs, targets, dryRun: dryRun || task["dryRun"] === true },
+    endsAtMs: seconds === -1 ? null : nowMs + seconds * 1000,
+  };
+  const made = await ledger.decide(async (transaction) => {
+    await transaction.lock([subject.text]);
+    const before = (await transaction.bansOfTasks([taskId])).get(taskId);
+    if (before !== undefined) return before;
+    await transaction.addBans([wanted]);
+    return wanted;
+  });
+  if (made.id === wanted.id) {
+    const until = seconds === -1 ? "permanent" : formatDuration(seconds);
+    const { id, reason, dryRun: isDry } = wanted;
+    log.say("ban.started", {
+      ...{ ban: id, address: subject.text, by, type: "ban", device: "", reason, until, targets, dryRun: isDry },
+    });
+  }
+  if (made.dryRun) return { kind: "nothing", reason: "dry-run", detail: `${subject.prefix.text} would be banned` };
+  return { kind: "enforce", subjects: [subject.text], targets: made.targets };
+}
+
+async function unban(options: Deciding, { task, taskId }: Order<"unban">): Promise<Decision> {
+  const { ledger, clock, unbanGraceMs, log } = options;
+  const nowMs = clock.nowMs();
+  const atMs = receivedAtMs(task, nowMs);
+  const by = task.by ?? somebody;
+  const subjects = subjectsMeant(mustParse(task.address), options.ipv6Prefix);
+  const ended = await ledger.decide(async (transaction) => {
+    const facts = await transaction.lock(subjects);
+    const reason = task.reason ?? "";
+    const over = await transaction.endBans({ subjects, because: "unban", by, reason, atMs });
+    for (const subject of subjects) {
+      await transaction.forget({ subject, atMs, user: null, counters: [] });
+      const until = Math.max(facts.get(subject)?.pardonedUntilMs ?? 0, atMs + unbanGraceMs);
+      await transaction.update(subject, { pardonedUntilMs: until, offences: 0 });
+    }
+    if (over.length === 0) {
+      const nobody = { action: "clear", subject: subjects[0] ?? "", router: "", reason, source: taskId } as const;
+      await transaction.audit([{ atMs: nowMs, actor: by, ...nobody }]);
+    }
+    return over;
+  });
+  for (const { id, subject } of ended) log.say("ban.ended", { ban: id, address: subject, by, reason: "unban" });
+  // Told to the routers that hold it: also when this order comes a second time, since the first may not have told them all.
+  const placements = (await Promise.all(subjects.map((subject) => ledger.placementsOf(subject)))).flat();
+  if (ended.length === 0 && placements.length === 0) return { kind: "nothing", reason: "not-banned", detail: task.address };
+  return { kind: "enforce", subjects, targets: placements.map(({ router }): Target => `device:${router}`) };
+}
+
+/** An address in a banned IPv6 network means the network too: nobody knows how it was written down. */
+function subjectsMeant(subject: Subject, ipv6Prefix: number): string[] {
+  const { address, length } = subject.prefix;
+  const isSingle = length === (address.family === 4 ? 32 : 128);
+  return [...new Set([subject.text, ...(isSingle ? [subjectOf(address, ipv6Prefix).text] : [])])];
+}
+
+function mustParse(text: string): Subject {
+  const subject = parseSubject(text);
+  if (subject === undefined) throw new Error(`a task let ${JSON.stringify(text)} through as an address`);
+  return subject;
+}

@@ -1,0 +1,50 @@
+/**
+ * Jobs that are reserved and not settled yet. They are touched three times in each time-to-run, so that no other responder gets
+ * them while a slow commit runs.
+ */
+
+import { type Job, QueueError } from "@logwarden/queue";
+import type { Clock } from "@logwarden/shared/clock";
+import { taskTtrSeconds } from "@logwarden/shared/tubes";
+
+export class JobsInHand {
+  readonly #clock: Clock;
+  readonly #jobs = new Set<Job>();
+  #touching: AbortController | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#jobs.size;
+  }
+
+  add(jobs: readonly Job[]): void {
+    for (const job of jobs) this.#jobs.add(job);
+    if (this.#jobs.size > 0 && this.#touching === undefined) void this.#touch();
+  }
+
+  /** Settled, or given up. */
+  remove(job: Job): void {
+    this.#jobs.delete(job);
+    if (this.#jobs.size > 0) return;
+    this.#touching?.abort();
+    this.#touching = undefined;
+  }
+
+  async #touch(): Promise<void> {
+    const touching = new AbortController();
+    this.#touching = touching;
+    for (;;) {
+      await this.#clock.sleep((taskTtrSeconds * 1000) / 3, touching.signal);
+      if (touching.signal.aborted) return;
+      for (const job of this.#jobs) {
+        // A job that is no longer ours is reported once, where it is settled.
+        void job.touch().catch((error: unknown) => {
+          if (!(error instanceof QueueError)) throw error;
+        });
+      }
+    }
+  }
+}

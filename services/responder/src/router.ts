@@ -1,0 +1,275 @@
+/**
+ * One router, as its only writer sees it: what the ledger wants of it is brought onto it, one bounded commit at a time.
+ *
+ *   read (when needed) ──▶ tell the ledger ──▶ pending ──▶ plan ──▶ intend ──▶ apply ──▶ tell the ledger
+ *
+ * The groups' members are read at the start, after every doubt, and every few minutes; in between they are known, since nobody
+ * else of us writes there. A read that differs from the ledger is the drift: it is mended like any other difference.
+ */
+
+import type { Ledger, Place, RouterState } from "@logwarden/ledger";
+import type { Clock } from "@logwarden/shared/clock";
+import { adviceFor, Failure } from "@logwarden/shared/failure";
+import type { Device } from "@logwarden/shared/inventory";
+import type { Log } from "@logwarden/shared/log";
+import type { NeverBan } from "@logwarden/shared/never-ban";
+import type { VyosClient } from "@logwarden/vyos";
+import { apply, type ApplyObserver, type ChangeResult } from "./apply/apply.ts";
+import { CommitSize } from "./apply/commit-size.ts";
+import { readMembers } from "./apply/read-back.ts";
+import { type Change, type FirewallPlan, type Members, plan } from "./plan/plan.ts";
+
+export interface RouterOptions {
+  device: Device;
+  /** A new client, with the key as its file holds it now. @throws Failure device-key-unreadable */
+  connect: () => VyosClient;
+  ledger: Ledger;
+  clock: Clock;
+  group: string;
+  groupMax: number;
+  neverBan: () => NeverBan;
+  opsPerRequestMax: number;
+  /** How long a commit may take. */
+  configureTimeoutMs: number;
+  /** The router's groups are read at least this often. */
+  reconcileMs: number;
+  mayWrite: () => boolean;
+  log: Log;
+}
+
+/** What became of a subject in one pass. */
+export type Result = { kind: "done" } | { kind: "nothing"; reason: string; detail: string } | { kind: "failed"; failure: Failure };
+
+export interface Pass {
+  /** Subjects that were pending, or are: by name. What is not in it is as the ledger wants it. */
+  results: Map<string, Result>;
+  /** Of the changes that were handed in beside the ledger's. */
+  others: Map<string, Result>;
+  /** Changes are left that did not fit: another pass should follow at once. */
+  more: boolean;
+  /** The device cannot be worked on now. */
+  away: Failure | undefined;
+}
+
+/** At 80 % of its bound somebody should know. */
+const fillingShare = 0.8;
+
+export class Router {
+  readonly #options: RouterOptions;
+  readonly #place: Place;
+  readonly #size: CommitSize;
+  readonly #observer: ApplyObserver;
+  #client: VyosClient | undefined;
+  /** Undefined when nobody knows: before the first read, and after a doubt. */
+  #members: Members | undefined;
+  #readAtMs = Number.NEGATIVE_INFINITY;
+  #isFilling = false;
+  /** It was away since the last read: what it runs now may be an old backup. */
+  #wasAway = false;
+
+  constructor(options: RouterOptions) {
+    const { device, log } = options;
+    this.#options = options;
+    this.#place = { key: device.key, tags: device.tags };
+    this.#size = new CommitSize(options.opsPerRequestMax);
+    this.#observer = {
+      committed: (ops, durationMs, detail) => {
+        this.#size.learn(ops, durationMs);
+        log.say("change.applied", { device: device.key, ops, durationMs, detail });
+      },
+      saved: (durationMs) => log.say("change.saved", { device: device.key, durationMs }),
+      verified: (ops) => log.say("change.verified", { device: device.key, ops }),
+    };
+  }
+
+  /** The client in use; a new one after `disconnect`. @throws Failure device-key-unreadable */
+  get client(): VyosClient {
+    this.#client ??= this.#options.connect();
+    return this.#client;
+  }
+
+  /** The router is away: the next call uses a new connection and the key as its file holds it then, and reads the router first. */
+  disconnect(): void {
+    this.#wasAway = true;
+    this.#client?.close();
+    this.#client = undefined;
+    this.#members = undefined;
+  }
+
+  /** When the groups are to be read again, by the monotonic clock. */
+  get readDueMs(): number {
+    return this.#members === undefined ? Number.NEGATIVE_INFINITY : this.#readAtMs + this.#options.reconcileMs;
+  }
+
+  /**
+   * Brings the router one commit nearer to what the ledger wants, and commits the other changes, each in a request of its own.
+   * @param asked subjects that somebody asks for: they are tried again, whatever the router said before
+   * @param mustRead whether the groups are read even if they are known
+   * @throws LedgerError
+   */
+  async pass(asked: ReadonlySet<string>, others: readonly Change[], mustRead: boolean): Promise<Pass> {
+    const { clock, ledger, log } = this.#options;
+    const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined };
+    try {
+      if (mustRead || clock.monotonicMs() >= this.readDueMs) await this.#reconcile();
+      const firewall = await this.#plan(asked);
+      for (const [subject, outcome] of await this.#settleUnsent(firewall)) result.results.set(subject, outcome);
+      result.more = firewall.more;
+      const requests = [...(firewall.changes.length > 0 ? [firewall.changes] : []), ...others.map((one) => [one])];
+      if (requests.length === 0) return result;
+      await ledger.intend(this.#place.key, firewall.sets, clock.nowMs());
+      const ops = requests.flat().length;
+      log.say("plan.made", { device: this.#place.key, ops, requests: requests.length });
+      const { group, configureTimeoutMs: patienceMs, mayWrite } = this.#options;
+      const around = { group, patienceMs, mayWrite, clock, observer: this.#observer };
+      const results = await apply(this.client, { ...around, requests });
+      await this.#tellLedger(results.filter(({ change }) => change.proof.kind === "member"));
+      for (const one of results) {
+        const outcome: Result = one.kind === "done" ? { kind: "done" } : { kind: "failed", failure: one.failure };
+        (one.change.proof.kind === "member" ? result.results : result.others).set(one.change.key, outcome);
+      }
+      this.#learn(results, result);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#members = undefined;
+      this.#sayFailed(error);
+      result.away = error.waiting === "device" ? error : undefined;
+      for (const { key } of others) result.others.set(key, { kind: "failed", failure: error });
+      for (const subject of asked) result.results.set(subject, { kind: "failed", failure: error });
+    }
+    return result;
+  }
+
+  /** Reads the groups, and tells the ledger what it did not know. @throws Failure when the router cannot be read */
+  async #reconcile(): Promise<void> {
+    const { ledger, clock, log, group, groupMax, configureTimeoutMs: patienceMs } = this.#options;
+    const router = this.#place.key;
+    const read = await readMembers(this.client, { group, patienceMs, clock });
+    if (read.kind === "failed") throw read.failure;
+    this.#members = read.members;
+    this.#readAtMs = clock.monotonicMs();
+    const nowMs = clock.nowMs();
+    const placements = await ledger.placementsOn(router);
+    const missing = placements.filter(
+      ({ subject, family, appliedAtMs, verifiedAtMs }) =>
+        (appliedAtMs ?? verifiedAtMs) !== null && !read.members[family].has(subject),
+    );
+    await ledger.missing(
+      router,
+      missing.map(({ subject }) => subject),
+      nowMs,
+    );
+    const returned = missing.length > 0 || this.#wasAway ? await this.#takeBack(read.members, nowMs) : 0;
+    this.#wasAway = false;
+    const ours = new Set(placements.map(({ subject }) => subject));
+    const all = [...read.members[4], ...read.members[6]];
+    const foreign = all.filter((member) => !ours.has(member)).length - returned;
+    const mended = missing.length + returned;
+    if (mended > 0) log.say("drift.found", { device: router, missing: missing.length, returned, foreign });
+    await this.#setState({ members: all.length, foreign, mended, reconciledAtMs: nowMs });
+    log.say("router.read", { device: router, members: all.length, foreign });
+    const fullest = Math.max(read.members[4].size, read.members[6].size);
+    if (fullest >= fillingShare * groupMax && !this.#isFilling) {
+      log.say("group.filling", { device: router, members: fullest, max: groupMax });
+    }
+    this.#isFilling = fullest >= fillingShare * groupMax;
+  }
+
+  /**
+   * A router that runs an old backup shows what we took out since: it is ours again, and will be taken out again. Only when
+   * there is reason to think so (it was away, or lacks what it had): otherwise a person put it there by hand.
+   */
+  async #takeBack(members: Members, nowMs: number): Promise<number> {
+    const { ledger } = this.#options;
+    const former = await ledger.formerOn(this.#place.key);
+    const returned = former.filter(({ subject, family }) => members[family].has(subject));
+    await ledger.revive(this.#place.key, returned.map(({ subject }) => subject), nowMs);
+    return returned.length;
+  }
+
+  async #plan(asked: ReadonlySet<string>): Promise<FirewallPlan> {
+    const { ledger, clock, group, groupMax, neverBan } = this.#options;
+    const members = this.#members;
+    if (members === undefined) throw new Error("a plan without a read");
+    const nowMs = clock.nowMs();
+    const pending = await ledger.pendingOn(this.#place, nowMs);
+    const isFull = [4, 6].some((family) => {
+      const adds = pending.add.filter((one) => one.family === family).length;
+      return adds > 0 && members[family as 4 | 6].size + adds > groupMax;
+    });
+    const wanted = isFull ? await ledger.wantedOn(this.#place, nowMs) : [];
+    const placements = isFull ? await ledger.placementsOn(this.#place.key) : [];
+    const limits = { group, groupMax, opsMax: this.#size.size };
+    return plan({ ...limits, neverBan: neverBan(), pending, members, wanted, placements, asked });
+  }
+
+  /** What needs no request. */
+  async #settleUnsent(firewall: FirewallPlan): Promise<Map<string, Result>> {
+    const { ledger, clock, log } = this.#options;
+    const device = this.#place.key;
+    const results = new Map<string, Result>();
+    if (firewall.gone.length > 0) await ledger.removed(device, firewall.gone, clock.nowMs());
+    for (const subject of firewall.foreign) results.set(subject, { kind: "done" });
+    for (const { subject, why } of firewall.refused) {
+      results.set(subject, { kind: "nothing", reason: "never-ban", detail: `${subject}: ${why}` });
+    }
+    for (const { subject, failure } of firewall.failing) results.set(subject, { kind: "failed", failure });
+    const full = firewall.evicted.map((one) => ({ ...one, error: "group-full", detail: "the group is full of bans that last longer" }));
+    if (full.length > 0) {
+      await ledger.misplaced(device, full, clock.nowMs());
+      log.say("group.full", { device, evicted: full.length, max: this.#options.groupMax });
+    }
+    for (const { subject, detail } of full) results.set(subject, { kind: "nothing", reason: "group-full", detail });
+    return results;
+  }
+
+  async #tellLedger(results: readonly ChangeResult[]): Promise<void> {
+    const { ledger, clock } = this.#options;
+    const router = this.#place.key;
+    const done = results.filter(({ kind }) => kind === "done").map(({ change }) => change);
+    const placed = done.filter(({ op }) => op.op === "set").map(({ key }) => key);
+    const removed = done.filter(({ op }) => op.op === "delete").map(({ key }) => key);
+    const errors = results.flatMap((one) =>
+      one.kind === "failed" && one.change.proof.kind === "member"
+        ? [{ subject: one.change.key, family: one.change.proof.family, error: one.failure.code, detail: one.failure.detail }]
+        : [],
+    );
+    const nowMs = clock.nowMs();
+    if (placed.length > 0) await ledger.placed(router, placed, nowMs);
+    if (removed.length > 0) await ledger.removed(router, removed, nowMs);
+    if (errors.length > 0) await ledger.misplaced(router, errors, nowMs);
+  }
+
+  /** What is known of the members after the changes; and what went wrong, once for each reason. */
+  #learn(results: readonly ChangeResult[], pass: Pass): void {
+    const members = this.#members;
+    const failures = new Map(results.flatMap((one) => (one.kind === "failed" ? [[one.failure.code, one.failure]] : [])));
+    for (const failure of failures.values()) {
+      this.#sayFailed(failure);
+      if (failure.waiting === "device") pass.away = failure;
+    }
+    if (members === undefined || [...failures.values()].some(({ waiting }) => waiting !== "never")) {
+      this.#members = undefined;
+      return;
+    }
+    const next = { 4: new Set(members[4]), 6: new Set(members[6]) };
+    for (const { kind, change } of results) {
+      if (kind !== "done" || change.proof.kind !== "member") continue;
+      const { family, address, present } = change.proof;
+      if (present) next[family].add(address);
+      else next[family].delete(address);
+    }
+    this.#members = next;
+  }
+
+  /** What people are shown of the router. */
+  async #setState(state: Pick<RouterState, "members" | "foreign" | "mended" | "reconciledAtMs">): Promise<void> {
+    const { ledger, clock } = this.#options;
+    const router = this.#place.key;
+    await ledger.setRouter({ router, state: "ok", error: null, errorDetail: null, sinceMs: clock.nowMs(), ...state });
+  }
+
+  #sayFailed({ code, detail }: Failure): void {
+    this.#options.log.say("change.failed", { device: this.#place.key, reason: code, detail, advice: adviceFor(code) });
+  }
+}
