@@ -128,7 +128,7 @@ async function decideTogether(
   const eventAgeMsMax = eventAgeMs(policies);
   const counted = [...happenings.keys(), ...falls.map(({ subject }) => subject)];
   const others = [...logins, ...peerUnbans].map(({ subject }) => subject);
-  const facts = await transaction.lock([...new Set([...counted, ...others])]);
+  const facts = await transaction.lock([...new Set([...counted, ...others])], nowMs);
   for (const login of logins) await transaction.forget({ ...login, counters: policies.forgivingCounters });
   const ids = asked.map(({ taskId }) => taskId);
   const recorded = await transaction.sightingsOfTasks(ids);

@@ -1,8 +1,8 @@
 /**
  * What a person asks for → what follows from it, in one transaction.
  *
- * An order is as old as its task: an unban that is delivered a second time ends what was in force when it was given, and
- * never a ban that somebody made since.
+ * An order that is delivered a second time is known by its id: an unban ends what was in force when it came first, and never a
+ * ban that somebody made since.
  */
 
 import type { NewBan, Target } from "@logwarden/ledger";
@@ -10,6 +10,7 @@ import { formatDuration } from "@logwarden/shared/duration";
 import { parseSubject, type Subject, subjectOf } from "@logwarden/shared/subject";
 import type { Task } from "@logwarden/shared/task";
 import { type Asked, type Deciding, type Decision, receivedAtMs } from "./decide.ts";
+import { eventAgeMs } from "./events.ts";
 
 /** A person who does not say how long means a shift. */
 const banSecondsDefault = 4 * 3600;
@@ -55,7 +56,7 @@ async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Pr
     endsAtMs: seconds === -1 ? null : nowMs + seconds * 1000,
   };
   const made = await ledger.decide(async (transaction) => {
-    await transaction.lock([subject.text]);
+    await transaction.lock([subject.text], nowMs);
     const before = (await transaction.bansOfTasks([taskId])).get(taskId);
     if (before !== undefined) return before;
     await transaction.addBans([wanted]);
@@ -72,31 +73,36 @@ async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Pr
   return { kind: "enforce", subjects: [subject.text], targets: made.targets };
 }
 
-async function unban(options: Deciding, { task, taskId }: Order<"unban">): Promise<Decision> {
+async function unban(options: Deciding, { task, taskId, place }: Order<"unban">): Promise<Decision> {
   const { ledger, clock, unbanGraceMs, log } = options;
   const nowMs = clock.nowMs();
-  const atMs = receivedAtMs(task, nowMs);
   const by = task.by ?? somebody;
+  const reason = task.reason ?? "";
   const subjects = subjectsMeant(mustParse(task.address), options.ipv6Prefix);
+  const subject = subjects[0] as string;
+  const isOld = receivedAtMs(task, nowMs) < nowMs - eventAgeMs(options.policies);
   const ended = await ledger.decide(async (transaction) => {
-    const facts = await transaction.lock(subjects);
-    const reason = task.reason ?? "";
-    const over = await transaction.endBans({ subjects, because: "unban", by, reason, atMs });
-    for (const subject of subjects) {
-      await transaction.forget({ subject, atMs, user: null, counters: [] });
-      const until = Math.max(facts.get(subject)?.pardonedUntilMs ?? 0, atMs + unbanGraceMs);
-      await transaction.update(subject, { pardonedUntilMs: until, offences: 0 });
+    await transaction.lock(subjects, nowMs);
+    // Given before: what was banned since was banned by somebody who knew of it.
+    if (isOld || (await transaction.sightingsOfTasks([taskId])).size > 0) return [];
+    const order = { taskId, subject, counter: "order", type: task.type, rule: "", device: place.key, user: null };
+    await transaction.addSightings([{ ...order, count: 1, atMs: nowMs }], nowMs);
+    const over = await transaction.endBans({ subjects, because: "unban", by, reason, atMs: nowMs });
+    for (const one of subjects) {
+      await transaction.forget({ subject: one, atMs: nowMs, user: null, counters: [] });
+      await transaction.update(one, { pardonedUntilMs: nowMs + unbanGraceMs, offences: 0 });
     }
     if (over.length === 0) {
-      const nobody = { action: "clear", subject: subjects[0] ?? "", router: "", reason, source: taskId } as const;
-      await transaction.audit([{ atMs: nowMs, actor: by, ...nobody }]);
+      await transaction.audit([{ atMs: nowMs, actor: by, action: "clear", subject, router: "", reason, source: taskId }]);
     }
     return over;
   });
-  for (const { id, subject } of ended) log.say("ban.ended", { ban: id, address: subject, by, reason: "unban" });
+  for (const ban of ended) log.say("ban.ended", { ban: ban.id, address: ban.subject, by, reason: "unban" });
   // Told to the routers that hold it: also when this order comes a second time, since the first may not have told them all.
-  const placements = (await Promise.all(subjects.map((subject) => ledger.placementsOf(subject)))).flat();
-  if (ended.length === 0 && placements.length === 0) return { kind: "nothing", reason: "not-banned", detail: task.address };
+  const placements = (await Promise.all(subjects.map((one) => ledger.placementsOf(one)))).flat();
+  if (ended.length === 0 && placements.length === 0) {
+    return { kind: "nothing", reason: "not-banned", detail: task.address };
+  }
   return { kind: "enforce", subjects, targets: placements.map(({ router }): Target => `device:${router}`) };
 }
 
