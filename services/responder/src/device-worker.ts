@@ -55,7 +55,7 @@ const retryDelayMsMax = 60_000;
 export class DeviceWorker {
   readonly #options: DeviceWorkerOptions;
   readonly #router: Router | undefined;
-  readonly #jobs: JobsInHand;
+  readonly #inHand: JobsInHand;
   #waiting: Waiting[] = [];
   /** By the clock on the wall: when something must be done, whether a task comes or not. */
   #dueAtMs = 0;
@@ -66,7 +66,7 @@ export class DeviceWorker {
   constructor(options: DeviceWorkerOptions) {
     this.#options = options;
     this.#router = options.device.api === undefined || options.dryRun ? undefined : new Router(options);
-    this.#jobs = new JobsInHand(options.clock);
+    this.#inHand = new JobsInHand(options.clock);
   }
 
   /** Works until the signal; resolves when the tasks in hand are settled or given back. Never rejects but for a bug. */
@@ -74,34 +74,39 @@ export class DeviceWorker {
     while (!signal.aborted) {
       const jobs = await this.#take(signal);
       if (signal.aborted && jobs.length === 0) break;
-      this.#jobs.add(jobs);
-      const away = await this.#work(jobs);
+      const items = jobs.map(read);
+      this.#inHand.add(items);
+      const away = await this.#work(items);
       if (away !== undefined) await this.#hold(away, signal);
     }
     const stopped = new Failure("lease-lost", "this responder stops, or has lost the device to another one");
-    await Promise.all(this.#waiting.splice(0).map(({ reserved }) => this.#settle(reserved, { kind: "failed", failure: stopped })));
+    await this.#giveBack(stopped);
     this.#router?.disconnect();
   }
 
   async #take(signal: AbortSignal): Promise<Job[]> {
     const { tube, clock, batchTasksMax } = this.#options;
     const isBusy = this.#waiting.length > 0 || this.#more;
-    return takeBatch(tube, batchTasksMax - this.#jobs.size, clock, isBusy ? 0 : this.#dueAtMs, signal);
+    return takeBatch(tube, batchTasksMax - this.#inHand.size, clock, isBusy ? 0 : this.#dueAtMs, signal);
   }
 
   /** One turn: decides what came, passes over the router once, settles what can be. @returns why the device is away, if it is */
-  async #work(jobs: readonly Job[]): Promise<Failure | undefined> {
+  async #work(items: readonly Reserved[]): Promise<Failure | undefined> {
+    const { clock } = this.#options;
     try {
-      await this.#decide(jobs.map(read));
+      await this.#decide(items);
+      // Nothing waits for the router, and nothing is due there: most tasks only count.
+      if (this.#waiting.length === 0 && !this.#more && clock.nowMs() < this.#dueAtMs) return undefined;
       const away = await this.#pass();
-      await this.#plan();
+      await this.#findDue();
       return away;
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
-      // Nothing was decided, or it was and cannot be read: every task in hand is asked about again.
-      await this.#giveBack(jobs, new Failure("ledger-away", error.message));
-      this.#dueAtMs = this.#options.clock.nowMs() + this.#retryDelayMs();
+      // What was decided cannot be read, and what was done cannot be written: every task in hand is asked about again.
+      this.#failuresInARow++;
       this.#more = false;
+      this.#dueAtMs = clock.nowMs() + this.#retryDelayMs();
+      await this.#giveBack(new Failure("ledger-away", error.message));
       return undefined;
     }
   }
@@ -131,9 +136,10 @@ export class DeviceWorker {
     if (decision.kind === "enforce") {
       const { subjects, targets } = decision;
       const ordered = await this.#order(subjects, targets, { taskId, by: task.by ?? "policy" });
-      if (ordered.kind === "failed") return this.#settle(reserved, ordered);
+      const isMeant = this.#router !== undefined && means(targets, device);
       // For this router there is nothing to wait for: others are told, or nobody is meant.
-      if (this.#router === undefined || !means(targets, device)) return this.#settle(reserved, { kind: "done" });
+      if (ordered.kind !== "done" && !(isMeant && ordered.kind === "nothing")) return this.#settle(reserved, ordered);
+      if (!isMeant) return this.#settle(reserved, { kind: "done" });
     } else if (this.#router === undefined) {
       const failure = new Failure("device-without-api", `${device.key} only sends logs`);
       return this.#settle(
@@ -148,10 +154,11 @@ export class DeviceWorker {
 
   async #order(...[subjects, targets, source]: [readonly string[], Parameters<Orders["give"]>[1], { taskId: string; by: string }]): Promise<Result> {
     const { device, orders, log, dryRun } = this.#options;
-    if (dryRun) return { kind: "done" };
+    if (dryRun) return { kind: "nothing", reason: "dry-run", detail: targets.join(", ") };
     try {
       const given = await orders.give(subjects, targets, source, device.key);
-      if (given > 0) log.say("order.given", { device: device.key, taskId: source.taskId, orders: given });
+      if (given === 0) return { kind: "nothing", reason: "no-router", detail: `no router is meant by ${targets.join(", ")}` };
+      log.say("order.given", { device: device.key, taskId: source.taskId, orders: given });
       return { kind: "done" };
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
@@ -177,24 +184,28 @@ export class DeviceWorker {
       if (others.get(change.key)?.kind === "done") await ledger.setInterface(then);
     }
     this.#more = more;
-    const failed = [...results.values(), ...others.values(), ...interfaces.settled.values()].some(
+    const passing = [...results.values(), ...others.values(), ...interfaces.settled.values()].find(
       (one) => one.kind === "failed" && one.failure.waiting !== "never",
     );
-    this.#failuresInARow = failed || away !== undefined ? this.#failuresInARow + 1 : 0;
-    if (failed) this.#more = false;
+    this.#failuresInARow = passing !== undefined || away !== undefined ? this.#failuresInARow + 1 : 0;
+    // A router that fails is not asked for the rest at once: all go back, and come again later.
+    if (passing !== undefined) this.#more = false;
     // Paused first: released into an open tube, the tasks would come straight back.
     if (away !== undefined) await this.#pause(holdSeconds);
     await Promise.all(
       waiting.map(async (item) => {
-        const result = away === undefined ? this.#resultOf(item, results, others, interfaces.settled) : failedBy(away);
-        if (result === undefined) this.#waiting.push(item);
-        else await this.#settle(item.reserved, result);
+        const result = this.#resultOf(item, results, others, interfaces.settled);
+        if (away !== undefined) await this.#settle(item.reserved, result?.kind === "done" ? result : failedBy(away));
+        else if (result !== undefined) await this.#settle(item.reserved, result);
+        else if (more && passing !== undefined) await this.#settle(item.reserved, passing);
+        else if (more) this.#waiting.push(item);
+        else await this.#settle(item.reserved, { kind: "done" });
       }),
     );
     return away;
   }
 
-  /** What became of what the task waited for; undefined: it is not its turn yet. */
+  /** What became of what the task waited for; undefined: nothing in this pass, so it is as it should be, or among what was left over. */
   #resultOf(
     { decision, reserved }: Waiting,
     results: ReadonlyMap<string, Result>,
@@ -203,16 +214,13 @@ export class DeviceWorker {
   ): Result | undefined {
     switch (decision.kind) {
       case "reconcile":
-        return this.#more ? undefined : { kind: "done" };
+        return undefined;
       case "enable":
       case "disable":
         return interfaces.get(reserved) ?? others.get(`interface ${decision.name}`);
       case "enforce": {
         const own = decision.subjects.flatMap((subject) => results.get(subject) ?? []);
-        const worst = own.find(({ kind }) => kind === "failed") ?? own.find(({ kind }) => kind === "nothing") ?? own[0];
-        if (worst !== undefined) return worst;
-        // Neither done nor failed in this pass: it is as it should be, or among what was left over.
-        return this.#more ? undefined : { kind: "done" };
+        return own.find(({ kind }) => kind === "failed") ?? own.find(({ kind }) => kind === "nothing") ?? own[0];
       }
     }
   }
@@ -250,7 +258,7 @@ export class DeviceWorker {
   }
 
   /** When the next turn is due without a task. */
-  async #plan(): Promise<void> {
+  async #findDue(): Promise<void> {
     const { ledger, clock, device } = this.#options;
     const router = this.#router;
     const nowMs = clock.nowMs();
@@ -274,19 +282,17 @@ export class DeviceWorker {
     return Math.min(retryDelayMsMin * 2 ** Math.max(0, this.#failuresInARow - 1), retryDelayMsMax);
   }
 
-  async #giveBack(jobs: readonly Job[], failure: Failure): Promise<void> {
-    const waiting = this.#waiting.splice(0).map(({ reserved }) => reserved);
-    const known = new Set(waiting.map(({ job }) => job));
-    const items = [...waiting, ...jobs.filter((job) => !known.has(job)).map(read)];
-    this.#failuresInARow++;
-    await Promise.all(items.map((item) => this.#settle(item, { kind: "failed", failure })));
+  /** Every task in hand goes back to the queue. */
+  async #giveBack(failure: Failure): Promise<void> {
+    this.#waiting = [];
+    await Promise.all(this.#inHand.items.map((item) => this.#settle(item, failedBy(failure))));
   }
 
   async #settle(reserved: Reserved, result: Result): Promise<void> {
     const { device, log } = this.#options;
     const { job, taskId } = reserved;
     await settle(job, result, Math.max(1, this.#failuresInARow), log, { device: device.key, taskId });
-    this.#jobs.remove(job);
+    this.#inHand.remove(reserved);
   }
 
   /** Waits until the device answers a read again, or until we are told to end. */

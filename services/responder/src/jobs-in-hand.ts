@@ -3,13 +3,14 @@
  * them while a slow commit runs.
  */
 
-import { type Job, QueueError } from "@logwarden/queue";
+import { QueueError } from "@logwarden/queue";
 import type { Clock } from "@logwarden/shared/clock";
 import { taskTtrSeconds } from "@logwarden/shared/tubes";
+import type { Reserved } from "./reserve.ts";
 
 export class JobsInHand {
   readonly #clock: Clock;
-  readonly #jobs = new Set<Job>();
+  readonly #items = new Set<Reserved>();
   #touching: AbortController | undefined;
 
   constructor(clock: Clock) {
@@ -17,18 +18,23 @@ export class JobsInHand {
   }
 
   get size(): number {
-    return this.#jobs.size;
+    return this.#items.size;
   }
 
-  add(jobs: readonly Job[]): void {
-    for (const job of jobs) this.#jobs.add(job);
-    if (this.#jobs.size > 0 && this.#touching === undefined) void this.#touch();
+  /** All of them. */
+  get items(): readonly Reserved[] {
+    return [...this.#items];
+  }
+
+  add(items: readonly Reserved[]): void {
+    for (const item of items) this.#items.add(item);
+    if (this.#items.size > 0 && this.#touching === undefined) void this.#touch();
   }
 
   /** Settled, or given up. */
-  remove(job: Job): void {
-    this.#jobs.delete(job);
-    if (this.#jobs.size > 0) return;
+  remove(item: Reserved): void {
+    this.#items.delete(item);
+    if (this.#items.size > 0) return;
     this.#touching?.abort();
     this.#touching = undefined;
   }
@@ -39,7 +45,7 @@ export class JobsInHand {
     for (;;) {
       await this.#clock.sleep((taskTtrSeconds * 1000) / 3, touching.signal);
       if (touching.signal.aborted) return;
-      for (const job of this.#jobs) {
+      for (const { job } of this.#items) {
         // A job that is no longer ours is reported once, where it is settled.
         void job.touch().catch((error: unknown) => {
           if (!(error instanceof QueueError)) throw error;

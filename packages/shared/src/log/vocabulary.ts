@@ -47,7 +47,20 @@ export interface Vocabulary {
 
   "task.reserved": { device: string; taskId: string; type: string };
   "task.forwarded": { device: string; taskId: string; type: string };
-  "plan.made": { device: string; tasks: number; ops: number; requests: number };
+  "ban.started": {
+    ban: string;
+    address: string;
+    by: string;
+    type: string;
+    device: string;
+    reason: string;
+    until: string;
+    targets: readonly string[];
+    dryRun: boolean;
+  };
+  "ban.ended": { ban: string; address: string; by: string; reason: string };
+  "order.given": { device: string; taskId: string; orders: number };
+  "plan.made": { device: string; ops: number; requests: number };
   "plan.empty": { device: string; taskId: string; reason: string; detail: string };
   "change.applied": { device: string; ops: number; durationMs: number; detail: string };
   "change.saved": { device: string; durationMs: number };
@@ -55,6 +68,17 @@ export interface Vocabulary {
   "change.failed": { device: string; reason: string; detail: string; advice: string };
   "task.settled": { device: string; taskId: string; verb: string; reason: string; detail: string };
   "task.lost": { device: string; taskId: string; verb: string; reason: string };
+  "router.read": { device: string; members: number; foreign: number };
+  "drift.found": { device: string; missing: number; returned: number; foreign: number };
+  "group.filling": { device: string; members: number; max: number };
+  "group.full": { device: string; evicted: number; max: number };
+  "lease.taken": { device: string };
+  "lease.given": { device: string; reason: string };
+  "ledger.away": { reason: string; detail: string };
+  "ledger.back": { durationMs: number };
+  "ledger.pruned": { rows: number };
+  "allow.changed": { entries: number };
+  "allow.unusable": { detail: string };
   "device.held": { device: string; reason: string; detail: string; advice: string };
   "device.resumed": { device: string; durationMs: number };
 }
@@ -148,6 +172,9 @@ export const vocabulary: Manner = {
 
   "task.reserved": { level: "info", says: "A task is being worked on.", labels: ["type"] },
   "task.forwarded": { level: "info", says: "A task of the original form goes to its device's tube.", labels: ["type"] },
+  "ban.started": { level: "info", says: "Ban: it is in the ledger, and routers are told.", labels: ["type"] },
+  "ban.ended": { level: "info", says: "Unban: routers are told.", labels: ["reason"] },
+  "order.given": { level: "debug", says: "Other routers are told to look into the ledger.", labels: [] },
   "plan.made": { level: "info", says: "What the router needs now.", labels: [] },
   "plan.empty": { level: "info", says: "The task asks for nothing that may be done.", labels: ["reason"] },
   "change.applied": { level: "info", says: "The router committed the change.", labels: [] },
@@ -159,6 +186,25 @@ export const vocabulary: Manner = {
     level: "warn",
     says: "The job was no longer ours; another responder has it or will.",
     labels: ["verb", "reason"],
+  },
+  "router.read": { level: "debug", says: "The router's groups were read and compared with the ledger.", labels: [] },
+  "drift.found": {
+    level: "warn",
+    says: "The router was not as we left it: somebody changed it, or it runs an older configuration. It is put right.",
+    labels: [],
+  },
+  "group.filling": { level: "warn", says: "A group is at 80 % of groupMax.", labels: [] },
+  "group.full": { level: "error", says: "A group is full: the bans that end soonest are left out.", labels: [] },
+  "lease.taken": { level: "info", says: "This responder works for the device from now on.", labels: [] },
+  "lease.given": { level: "info", says: "This responder works for the device no longer.", labels: ["reason"] },
+  "ledger.away": { level: "error", says: "The ledger does not answer: nothing is decided, tasks wait.", labels: ["reason"] },
+  "ledger.back": { level: "info", says: "The ledger answers again.", labels: [] },
+  "ledger.pruned": { level: "info", says: "What is old enough was forgotten.", labels: [] },
+  "allow.changed": { level: "info", says: "The never-ban list was edited, and is in force.", labels: [] },
+  "allow.unusable": {
+    level: "error",
+    says: "The configuration was edited and cannot be used: the never-ban list stays as it was.",
+    labels: [],
   },
   "device.held": { level: "error", says: "Nothing can be done on this device; its tasks wait.", labels: ["reason"] },
   "device.resumed": { level: "info", says: "The device answers again; its tasks go on.", labels: [] },

@@ -1,0 +1,114 @@
+/**
+ * A whole responder over what it is given: a ledger, a queue, a clock, a way to reach routers. main.ts gives it the real ones, the
+ * simulation its own.
+ *
+ *   leases ──▶ a worker for each device that is ours          intake ──▶ orders, forwarding          housekeeping
+ */
+
+import type { Ledger } from "@logwarden/ledger";
+import { LedgerError } from "@logwarden/ledger";
+import type { Producer } from "@logwarden/queue";
+import type { Clock } from "@logwarden/shared/clock";
+import type { Device, Inventory } from "@logwarden/shared/inventory";
+import type { Log } from "@logwarden/shared/log";
+import type { NeverBan } from "@logwarden/shared/never-ban";
+import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
+import type { VyosClient } from "@logwarden/vyos";
+import { createDecider } from "./decide/decide.ts";
+import { eventAgeMs } from "./decide/events.ts";
+import { DeviceWorker } from "./device-worker.ts";
+import { keepHouse, liftAllowed } from "./housekeeping.ts";
+import { workIntake } from "./intake.ts";
+import { Leases } from "./lease/leases.ts";
+import { createOrders } from "./orders.ts";
+import type { Tube } from "./take-batch.ts";
+
+export interface ResponderOptions {
+  /** Unique among all responders and all their lives. */
+  id: string;
+  /** For people: host and process. */
+  name: string;
+  inventory: Inventory;
+  ledger: Ledger;
+  producer: Pick<Producer, "put">;
+  /** Opens connections of its own to every queue node. */
+  openTube: (tubes: readonly string[]) => Tube;
+  /** A new client, with the key as its file holds it now. @throws Failure device-key-unreadable */
+  connect: (device: Device) => VyosClient;
+  clock: Clock;
+  log: Log;
+  batchTasksMax: number;
+  opsPerRequestMax: number;
+  configureTimeoutMs: number;
+  reconcileMs: number;
+  leaseMs: number;
+  dryRun: boolean;
+  /** For ids of bans; random unless given. */
+  newId?: () => string;
+}
+
+export interface Responder {
+  /** Devices that it works for now. */
+  readonly held: number;
+  /** The never-ban list was edited: what it covers now is lifted. @throws LedgerError */
+  setNeverBan(neverBan: NeverBan): Promise<void>;
+  /** Resolves when the work in hand has ended. */
+  stop(): Promise<void>;
+}
+
+export function startResponder(options: ResponderOptions): Responder {
+  const { inventory, ledger, clock, log, producer, openTube } = options;
+  const { policies, ipv6Prefix, unbanGraceMs, devices } = inventory;
+  const stopping = new AbortController();
+  let neverBan = inventory.neverBan;
+  const common = { ...options, ...inventory, neverBan: () => neverBan };
+  const decider = createDecider({ ...common, policies, ipv6Prefix, unbanGraceMs });
+  const orders = createOrders(producer, devices);
+  const byKey = new Map(devices.map((device) => [device.key, device]));
+
+  const leases = new Leases({
+    ...options,
+    devices: devices.map(({ key }) => key),
+    work: (key, mayWrite) => {
+      const device = byKey.get(key);
+      if (device === undefined) throw new Error(`a lease of ${key}, which is no device`);
+      const ending = new AbortController();
+      const tube = openTube([deviceTube(key)]);
+      const connect = (): VyosClient => options.connect(device);
+      const worker = new DeviceWorker({ ...common, device, connect, tube, decider, orders, mayWrite });
+      const running = worker.run(ending.signal).finally(() => tube.close());
+      return async () => {
+        ending.abort();
+        await running;
+      };
+    },
+  });
+  const intake = openTube(intakeTubes);
+  const running = [
+    leases.run(stopping.signal),
+    workIntake({ ...common, tube: intake, devices: inventory.byAddress, decider, orders }, stopping.signal).finally(() =>
+      intake.close(),
+    ),
+    keepHouse({ ...common, orders, sightingsMs: eventAgeMs(policies) }, stopping.signal),
+  ];
+
+  return {
+    get held() {
+      return leases.held;
+    },
+    async setNeverBan(edited) {
+      neverBan = edited;
+      log.say("allow.changed", { entries: edited.entries.length });
+      try {
+        await liftAllowed({ ...common, orders });
+      } catch (error) {
+        // Housekeeping tries again.
+        if (!(error instanceof LedgerError)) throw error;
+      }
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(running);
+    },
+  };
+}
