@@ -1,21 +1,36 @@
 /** What an operator can turn of the responder, why each default is what it is, and what is refused. Read once, in main.ts. */
 
-import { forms, variable } from "@logwarden/shared/environment";
+import { forms, ledgerVariables, variable } from "@logwarden/shared/environment";
 
 export const responderVariables = {
-  batchTasksMax: variable({
-    // A queue connection has at most 1024 unanswered commands (packages/queue): a touch and a delete of each must fit.
-    schema: forms.whole(1, 500),
+  ...ledgerVariables,
+  leaseMs: variable({
+    schema: forms.whole(1000, 600_000),
     about:
-      "Tasks of one device taken at once. A flood names few addresses often, so this is well above opsPerRequestMax.",
-    example: "500",
-    default: "500",
+      "After so long without a sign of life a responder's routers go to the others. Longer than a pause of the process or of the ledger; shorter than anybody wants to wait.",
+    example: "10000",
+    default: "10000",
+  }),
+  reconcileMs: variable({
+    schema: forms.whole(1000, 86_400_000),
+    about:
+      "So often each router's groups are read and compared with the ledger: what somebody changed there by hand stays wrong no longer. A read takes a router about 40 ms.",
+    example: "300000",
+    default: "300000",
+  }),
+  batchTasksMax: variable({
+    // A queue connection takes as many unanswered commands (queueWindow in main.ts): a touch and a delete of each must fit.
+    schema: forms.whole(1, 2000),
+    about: "Tasks of one device in hand at once: in a flood they wait for the commit that holds their address.",
+    example: "2000",
+    default: "2000",
   }),
   opsPerRequestMax: variable({
-    schema: forms.whole(1, 1000),
-    about: "Changes in one commit. VyOS needs 0.13 s for one, 3.3 s for 100, 22.8 s for 500: the price of each grows.",
-    example: "100",
-    default: "100",
+    schema: forms.whole(1, 5000),
+    about:
+      "Changes in one commit at most. How many there are follows from how long the router takes (some 4 s); a request of 1 MiB, which is VyOS's bound, holds about 6000.",
+    example: "2000",
+    default: "2000",
   }),
   configureTimeoutMs: variable({
     schema: forms.whole(100, 600_000),
@@ -29,5 +44,11 @@ export const responderVariables = {
     about: "After SIGTERM: how long a commit that runs may take to end. What is cut returns to the queue by itself.",
     example: "30000",
     default: "30000",
+  }),
+  dryRun: variable({
+    schema: forms.oneOf("yes", "no").transform((word) => word === "yes"),
+    about: "yes: everything is decided, written into the ledger and shown, and no router is touched.",
+    example: "no",
+    default: "no",
   }),
 };

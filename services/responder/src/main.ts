@@ -1,33 +1,40 @@
 /**
- * The responder: task → plan → change. One worker for each device of the inventory, one forwarder for tasks of the
- * original form; any number of replicas run side by side.
+ * The responder: task → plan → change. Any number of replicas run side by side and share the routers among themselves.
  *
- *   reserve ──▶ plan ──▶ apply ──▶ settle
+ *   reserve ──▶ decide ──▶ plan ──▶ apply ──▶ settle
  */
 
-import { readFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { openLedger } from "@logwarden/ledger";
 import { Consumer, parseNodeAddress, Producer } from "@logwarden/queue";
+import { systemClock } from "@logwarden/shared/clock";
+import { ConfigurationError, ledgerAddress, readPart, readTogether } from "@logwarden/shared/environment";
 import { Failure } from "@logwarden/shared/failure";
-import { readPart, readTogether } from "@logwarden/shared/environment";
 import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
+import type { Log } from "@logwarden/shared/log";
 import { runService } from "@logwarden/shared/process";
 import { type QueueEvent, sayQueueEvent } from "@logwarden/shared/queue-events";
-import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
 import { createClient, type Trust, type VyosClient } from "@logwarden/vyos";
 import { responderVariables } from "./config.ts";
-import { workDevice } from "./device-worker.ts";
-import { forwardIntake } from "./intake.ts";
+import { type Responder, startResponder } from "./responder.ts";
+
+/** Unanswered commands on a connection: a touch and a delete of every task in hand, and the reserves of the next. */
+const queueWindow = 4096;
 
 await runService({
   name: "responder",
   about:
-    "The responder: reserves tasks, applies them to VyOS routers over their HTTP API, saves, then deletes the job.",
+    "The responder: reserves tasks, decides by policies, applies what follows to VyOS routers over their HTTP API, saves, then deletes the job.",
   variables: responderVariables,
 
-  prepare: ({ config, queues, configureTimeoutMs }) => {
-    const { inventory, nodes } = readTogether({
+  prepare: (environment) => {
+    const { config, queues, configureTimeoutMs } = environment;
+    const { inventory, nodes, address } = readTogether({
       inventory: () => readInventory(config),
       nodes: () => readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)),
+      address: () => ledgerAddress(environment),
     });
     const connect = (api: DeviceApi): VyosClient => connectTo(api, configureTimeoutMs);
     // Every key, certificate and fingerprint is read once now, so that a mistake stops the start and not the first ban.
@@ -35,54 +42,83 @@ await runService({
       api === undefined ? [] : [[key, () => readPart(`${config}: devices.${key}.api`, () => connect(api).close())]],
     );
     readTogether(Object.fromEntries(tries) as Record<string, () => void>);
-    return { inventory, connect, nodes };
+    return { inventory, connect, nodes, address };
   },
 
-  start: async (environment, { inventory, connect, nodes }, log) => {
-    const stopping = new AbortController();
+  start: async (environment, { inventory, connect, nodes, address }, log) => {
+    const ledger = await openLedger(address);
     const onEvent = (event: QueueEvent): void => sayQueueEvent(log, event);
     const producer = new Producer({ nodes, onEvent });
-    const intake = new Consumer({ nodes, tubes: intakeTubes, onEvent });
-    const consumers = [intake];
-    const work = [
-      forwardIntake({ ...environment, consumer: intake, producer, devices: inventory.byAddress, log }, stopping.signal),
-    ];
-    for (const device of inventory.devices) {
-      const { api } = device;
-      const consumer = new Consumer({ nodes, tubes: [deviceTube(device.key)] });
-      consumers.push(consumer);
-      const options = {
-        ...environment,
-        ...inventory,
-        device,
-        consumer,
-        log,
-        connect: (): VyosClient => {
-          if (api === undefined) throw new Error(`${device.key} has no API, and no plan may need one`);
-          return connect(api);
-        },
-      };
-      work.push(workDevice(options, stopping.signal));
-    }
+    const consumers = new Set<Consumer>();
+    const responder = startResponder({
+      ...environment,
+      ...{ inventory, ledger, producer, log, clock: systemClock },
+      id: randomUUID(),
+      name: `${hostname()}:${process.pid}`,
+      openTube: (tubes) => {
+        const consumer = new Consumer({ nodes, tubes, connection: { windowMax: queueWindow } });
+        consumers.add(consumer);
+        return Object.assign(consumer, {
+          close: () => {
+            consumers.delete(consumer);
+            return Consumer.prototype.close.call(consumer);
+          },
+        });
+      },
+      connect: ({ key, api }) => {
+        if (api === undefined) throw new Error(`${key} has no API, and nothing may need one`);
+        return connect(api);
+      },
+    });
+    const stopWatching = watchAllow(environment.config, responder, log);
     log.watch("queue_connections", "Connections to queue nodes, over all devices and the intake.", () =>
-      consumers.reduce((sum, { connected }) => sum + connected, 0),
+      [...consumers].reduce((sum, { connected }) => sum + connected, 0),
     );
+    log.watch("leases_held", "Devices that this responder works for.", () => responder.held);
 
     return {
       drain: async () => {
-        stopping.abort();
-        const finished = Promise.all(work).then(() => true);
-        const deadline = new Promise<boolean>((resolve) =>
-          setTimeout(() => resolve(false), environment.drainDeadlineMs).unref(),
-        );
+        stopWatching();
+        const finished = responder.stop().then(() => true);
+        const deadline = systemClock.sleep(environment.drainDeadlineMs).then(() => false);
         const clean = await Promise.race([finished, deadline]);
         await producer.close(0);
-        await Promise.all(consumers.map((consumer) => consumer.close()));
+        await Promise.all([...consumers].map((consumer) => consumer.close()));
+        await ledger.close();
         return clean;
       },
     };
   },
 });
+
+/** Looked at this often: whoever edits the list because he is locked out does not want to wait. */
+const watchMs = 2000;
+
+/** `allow` is followed while the service runs; everything else in the file waits for a start. @returns ends it */
+function watchAllow(path: string, responder: Responder, log: Log): () => void {
+  const stamp = (): string => {
+    try {
+      const { mtimeMs, size, ino } = statSync(path);
+      return `${mtimeMs} ${size} ${ino}`;
+    } catch {
+      // Between the two steps of an editor that replaces the file.
+      return "";
+    }
+  };
+  let seen = stamp();
+  const timer = setInterval(() => {
+    const now = stamp();
+    if (now === seen || now === "") return;
+    seen = now;
+    try {
+      void responder.setNeverBan(readInventory(path).neverBan);
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      log.say("allow.unusable", { detail: error.complaints.join("; ") });
+    }
+  }, watchMs);
+  return () => clearInterval(timer);
+}
 
 /** @throws Failure device-key-unreadable: files are read anew each time, and may be missing while somebody rotates a key */
 function connectTo({ url, keyFile, trust }: DeviceApi, configureMs: number): VyosClient {

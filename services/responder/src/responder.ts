@@ -57,7 +57,7 @@ export interface Responder {
 }
 
 export function startResponder(options: ResponderOptions): Responder {
-  const { inventory, ledger, clock, log, producer, openTube } = options;
+  const { inventory, log, producer, openTube } = options;
   const { policies, ipv6Prefix, unbanGraceMs, devices } = inventory;
   const stopping = new AbortController();
   let neverBan = inventory.neverBan;
