@@ -16,12 +16,12 @@ const read = (file: string): string => readFileSync(file, "utf8");
 const mayImport: Record<string, readonly string[]> = {
   "packages/ledger": ["shared"],
   "services/parser": ["shared", "queue"],
-  "services/responder": ["shared", "queue", "vyos"],
+  "services/responder": ["shared", "queue", "vyos", "ledger"],
   // explain runs the very code of the parser.
-  cli: ["shared", "queue", "parser"],
-  lab: ["shared", "queue", "vyos", "vyos-sim"],
+  cli: ["shared", "queue", "parser", "ledger", "vyos"],
+  lab: ["shared", "queue", "vyos", "vyos-sim", "ledger"],
   // Not rooms of the product: they stand outside and look at all of it.
-  bench: ["shared", "queue", "vyos", "vyos-sim", "lab", "parser"],
+  bench: ["shared", "queue", "vyos", "vyos-sim", "lab", "parser", "ledger"],
   scripts: ["lab"],
 };
 

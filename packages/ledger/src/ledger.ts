@@ -64,12 +64,7 @@ export interface Deciding {
    * Sightings of the subject up to `atMs` count no more: of this user only, where one is given, and of these counters, where
    * there are any. They stay recorded, so that their tasks are still known. @returns how many
    */
-  forget(what: {
-    subject: string;
-    atMs: number;
-    user: string | null;
-    counters: readonly string[];
-  }): Promise<number>;
+  forget(what: { subject: string; atMs: number; user: string | null; counters: readonly string[] }): Promise<number>;
   addHits(hits: ReadonlyMap<string, number>): Promise<void>;
   audit(entries: readonly AuditEntry[]): Promise<void>;
 }

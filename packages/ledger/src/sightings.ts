@@ -95,7 +95,12 @@ export async function consume(
 /** Counts them no more. They stay: were they deleted, a task delivered once more would count again. */
 export async function forget(
   db: Kysely<Schema>,
-  { subject, atMs, user, counters }: { subject: string; atMs: number; user: string | null; counters: readonly string[] },
+  {
+    subject,
+    atMs,
+    user,
+    counters,
+  }: { subject: string; atMs: number; user: string | null; counters: readonly string[] },
 ): Promise<number> {
   const { numUpdatedRows } = await db
     .updateTable("sightings")

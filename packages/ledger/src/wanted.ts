@@ -53,7 +53,12 @@ export async function pendingOn(db: Kysely<Schema>, place: Place, nowMs: number)
     .where("p.verified_at_ms", "is", null)
     .select(["w.subject", "w.family", "w.sinceMs", "w.endsMs", "w.endless"])
     .select(["p.intended_at_ms as intendedAtMs", "p.applied_at_ms as appliedAtMs", "p.verified_at_ms as verifiedAtMs"])
-    .select(["p.error", "p.error_detail as errorDetail", "p.error_at_ms as errorAtMs", "p.removed_at_ms as removedAtMs"])
+    .select([
+      "p.error",
+      "p.error_detail as errorDetail",
+      "p.error_at_ms as errorAtMs",
+      "p.removed_at_ms as removedAtMs",
+    ])
     .orderBy("w.sinceMs")
     .orderBy("w.subject")
     .execute();

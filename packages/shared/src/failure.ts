@@ -69,7 +69,11 @@ const catalogue = {
     waiting: "later",
     advice: "Another responder has this device now, or the ledger was away: nothing to do.",
   },
-  "queue-away": { number: 23, waiting: "later", advice: "No queue node takes the orders for other routers; see theirs." },
+  "queue-away": {
+    number: 23,
+    waiting: "later",
+    advice: "No queue node takes the orders for other routers; see theirs.",
+  },
   "save-failed": { number: 19, waiting: "later", advice: "Applied but not saved: a reboot would undo it. Disk full?" },
 } as const satisfies Record<string, { number: number; waiting: "never" | "later" | "device"; advice: string }>;
 

@@ -127,12 +127,9 @@ export class DeviceWorker {
 
   /** Tells others what they must do; what this router must do waits for the pass. */
   async #follow(reserved: Reserved & { kind: "task" }, decision: Decision): Promise<void> {
-    const { device, log } = this.#options;
+    const { device } = this.#options;
     const { taskId, task } = reserved;
-    if (decision.kind === "nothing") {
-      log.say("plan.empty", { device: device.key, taskId, reason: decision.reason, detail: decision.detail });
-      return this.#settle(reserved, decision);
-    }
+    if (decision.kind === "nothing") return this.#settle(reserved, decision);
     if (decision.kind === "enforce") {
       const { subjects, targets } = decision;
       const ordered = await this.#order(subjects, targets, { taskId, by: task.by ?? "policy" });
@@ -152,12 +149,15 @@ export class DeviceWorker {
     this.#waiting.push({ reserved, decision });
   }
 
-  async #order(...[subjects, targets, source]: [readonly string[], Parameters<Orders["give"]>[1], { taskId: string; by: string }]): Promise<Result> {
+  async #order(
+    ...[subjects, targets, source]: [readonly string[], Parameters<Orders["give"]>[1], { taskId: string; by: string }]
+  ): Promise<Result> {
     const { device, orders, log, dryRun } = this.#options;
     if (dryRun) return { kind: "nothing", reason: "dry-run", detail: targets.join(", ") };
     try {
       const given = await orders.give(subjects, targets, source, device.key);
-      if (given === 0) return { kind: "nothing", reason: "no-router", detail: `no router is meant by ${targets.join(", ")}` };
+      if (given === 0)
+        return { kind: "nothing", reason: "no-router", detail: `no router is meant by ${targets.join(", ")}` };
       log.say("order.given", { device: device.key, taskId: source.taskId, orders: given });
       return { kind: "done" };
     } catch (error) {
@@ -180,8 +180,8 @@ export class DeviceWorker {
       interfaces.changes.map(({ change }) => change),
       isAsked,
     );
-    for (const { change, then } of interfaces.changes) {
-      if (others.get(change.key)?.kind === "done") await ledger.setInterface(then);
+    for (const { change, after } of interfaces.changes) {
+      if (others.get(change.key)?.kind === "done") await ledger.setInterface(after);
     }
     this.#more = more;
     const passing = [...results.values(), ...others.values(), ...interfaces.settled.values()].find(
@@ -272,7 +272,9 @@ export class DeviceWorker {
     }
     const ends = [
       await ledger.nextEndOn({ key: device.key, tags: device.tags }, nowMs),
-      ...(await ledger.interfacesOn(device.key)).map(({ enableAtMs, state }) => (state === "disabled" ? enableAtMs : null)),
+      ...(await ledger.interfacesOn(device.key)).map(({ enableAtMs, state }) =>
+        state === "disabled" ? enableAtMs : null,
+      ),
     ];
     const reads = nowMs + Math.max(0, router.readDueMs - clock.monotonicMs());
     this.#dueAtMs = Math.min(reads, ...ends.filter((end) => typeof end === "number"));
@@ -291,6 +293,9 @@ export class DeviceWorker {
   async #settle(reserved: Reserved, result: Result): Promise<void> {
     const { device, log } = this.#options;
     const { job, taskId } = reserved;
+    if (result.kind === "nothing") {
+      log.say("plan.empty", { device: device.key, taskId, reason: result.reason, detail: result.detail });
+    }
     await settle(job, result, Math.max(1, this.#failuresInARow), log, { device: device.key, taskId });
     this.#inHand.remove(reserved);
   }
@@ -342,7 +347,13 @@ export class DeviceWorker {
     try {
       const before = (await ledger.routers()).find(({ router }) => router === device.key);
       const last = { reconciledAtMs: null, members: 0, foreign: 0, mended: 0, ...before };
-      const now = { router: device.key, state: "held", error: code, errorDetail: detail, sinceMs: clock.nowMs() } as const;
+      const now = {
+        router: device.key,
+        state: "held",
+        error: code,
+        errorDetail: detail,
+        sinceMs: clock.nowMs(),
+      } as const;
       await ledger.setRouter({ ...last, ...now });
     } catch (error) {
       // It is for people only, and in the log as well.

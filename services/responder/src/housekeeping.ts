@@ -63,7 +63,8 @@ export async function liftAllowed({ ledger, clock, neverBan, orders, log }: Hous
       const because = { because: "allow-list", by: "responder", reason: why } as const;
       return transaction.endBans({ subjects: [subject], ...because, atMs: nowMs });
     });
-    for (const { id } of ended) log.say("ban.ended", { ban: id, address: subject, by: "responder", reason: "allow-list" });
+    for (const { id } of ended)
+      log.say("ban.ended", { ban: id, address: subject, by: "responder", reason: "allow-list" });
     const placements = await ledger.placementsOf(subject);
     const targets = placements.map(({ router }): Target => `device:${router}`);
     await orders.give([subject], targets, { taskId: `allow-${ended[0]?.id ?? nowMs}`, by: "responder" }, "");

@@ -60,7 +60,7 @@ export async function workIntake(options: IntakeOptions, signal: AbortSignal): P
     const decided = items.filter((item): item is Readable => item.kind === "task" && isForHere(item));
     const decisions = await decideAll(decided);
     return Promise.all(
-      items.map((item) => {
+      items.map(async (item) => {
         if (item.kind === "unreadable") return failedBy(item.failure);
         const decision = decisions.get(item);
         if (decision === undefined) return forward(item);
@@ -98,7 +98,12 @@ export async function workIntake(options: IntakeOptions, signal: AbortSignal): P
     }
     if (options.dryRun) return { kind: "nothing", reason: "dry-run", detail: decision.targets.join(", ") };
     try {
-      const given = await options.orders.give(decision.subjects, decision.targets, { taskId, by: task.by ?? "policy" }, "");
+      const given = await options.orders.give(
+        decision.subjects,
+        decision.targets,
+        { taskId, by: task.by ?? "policy" },
+        "",
+      );
       if (given === 0) {
         return { kind: "nothing", reason: "no-router", detail: `no router is meant by ${decision.targets.join(", ")}` };
       }

@@ -26,7 +26,7 @@ export type InterfaceWish = Extract<Decision, { kind: "disable" | "enable" }>;
 /** A change, and what the ledger is told once it is on the router. */
 export interface InterfaceChange {
   change: Change;
-  then: InterfaceState;
+  after: InterfaceState;
 }
 
 /** Lines that an interface which comes up makes its daemons write arrive within this time. */
@@ -57,7 +57,7 @@ export async function planInterface(options: InterfaceOptions, wish: InterfaceWi
   const nowMs = clock.nowMs();
   const common = { router: device.key, name, changedAtMs: nowMs };
   if (wish.kind === "enable") {
-    return { change, then: { ...common, state: "enabled", by: wish.by, reason: wish.reason, enableAtMs: null } };
+    return { change, after: { ...common, state: "enabled", by: wish.by, reason: wish.reason, enableAtMs: null } };
   }
   if (device.protect.includes(name)) return nothing("protected", `${name} of ${device.key}`);
   if (wish.policy.dryRun) return nothing("dry-run", `${name} of ${device.key} would be disabled`);
@@ -66,10 +66,20 @@ export async function planInterface(options: InterfaceOptions, wish: InterfaceWi
     return nothing("re-enabled", `${name} was enabled by ${known.by} when this line was written`);
   }
   if (known?.state === "disabled") {
-    const read = await readBack(options.client, { ...options, patienceMs: options.configureTimeoutMs, changes: [change] });
+    const read = await readBack(options.client, {
+      ...options,
+      patienceMs: options.configureTimeoutMs,
+      changes: [change],
+    });
     if (read.kind === "failed") return read;
     if (shows(read.state, proof)) return nothing("already-disabled", `${name} of ${device.key}`);
-    await ledger.setInterface({ ...common, state: "enabled", by: "somebody", reason: "on the router", enableAtMs: null });
+    await ledger.setInterface({
+      ...common,
+      state: "enabled",
+      by: "somebody",
+      reason: "on the router",
+      enableAtMs: null,
+    });
     return nothing("re-enabled", `${name} was enabled on the router, by somebody`);
   }
   const carrier = await carriesApi(options);
@@ -79,7 +89,7 @@ export async function planInterface(options: InterfaceOptions, wish: InterfaceWi
   }
   const { enableAfterMs } = wish.policy;
   const enableAtMs = enableAfterMs === null ? null : nowMs + enableAfterMs;
-  return { change, then: { ...common, state: "disabled", by: "policy", reason: wish.reason, enableAtMs } };
+  return { change, after: { ...common, state: "disabled", by: "policy", reason: wish.reason, enableAtMs } };
 }
 
 function nothing(reason: string, detail: string): Result {
@@ -92,7 +102,11 @@ async function carriesApi({ device, client }: InterfaceOptions): Promise<string 
   const address = parseAddress(host) ?? device.address;
   const answer = await client.showConfig(["interfaces"]);
   if (answer.kind !== "done") return { kind: "failed", failure: failureOf(answer) };
-  return addressesOf(answer.data).find(([, prefix]) => prefix.address.text === address.text && contains(prefix, address))?.[0] ?? "";
+  return (
+    addressesOf(answer.data).find(
+      ([, prefix]) => prefix.address.text === address.text && contains(prefix, address),
+    )?.[0] ?? ""
+  );
 }
 
 type Tree = Record<string, unknown>;

@@ -5,20 +5,19 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { openLedger } from "@logwarden/ledger";
 import { Consumer, parseNodeAddress, Producer } from "@logwarden/queue";
 import { systemClock } from "@logwarden/shared/clock";
-import { ConfigurationError, ledgerAddress, readPart, readTogether } from "@logwarden/shared/environment";
-import { Failure } from "@logwarden/shared/failure";
+import { ledgerAddress, readPart, readTogether } from "@logwarden/shared/environment";
 import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
-import type { Log } from "@logwarden/shared/log";
 import { runService } from "@logwarden/shared/process";
 import { type QueueEvent, sayQueueEvent } from "@logwarden/shared/queue-events";
-import { createClient, type Trust, type VyosClient } from "@logwarden/vyos";
+import type { VyosClient } from "@logwarden/vyos";
 import { responderVariables } from "./config.ts";
-import { type Responder, startResponder } from "./responder.ts";
+import { connectTo } from "./connect.ts";
+import { startResponder } from "./responder.ts";
+import { watchAllow } from "./watch-allow.ts";
 
 /** Unanswered commands on a connection: a touch and a delete of every task in hand, and the reserves of the next. */
 const queueWindow = 4096;
@@ -70,7 +69,7 @@ await runService({
         return connect(api);
       },
     });
-    const stopWatching = watchAllow(environment.config, responder, log);
+    const stopWatching = watchAllow(environment.config, log, (neverBan) => void responder.setNeverBan(neverBan));
     log.watch("queue_connections", "Connections to queue nodes, over all devices and the intake.", () =>
       [...consumers].reduce((sum, { connected }) => sum + connected, 0),
     );
@@ -90,49 +89,3 @@ await runService({
     };
   },
 });
-
-/** Looked at this often: whoever edits the list because he is locked out does not want to wait. */
-const watchMs = 2000;
-
-/** `allow` is followed while the service runs; everything else in the file waits for a start. @returns ends it */
-function watchAllow(path: string, responder: Responder, log: Log): () => void {
-  const stamp = (): string => {
-    try {
-      const { mtimeMs, size, ino } = statSync(path);
-      return `${mtimeMs} ${size} ${ino}`;
-    } catch {
-      // Between the two steps of an editor that replaces the file.
-      return "";
-    }
-  };
-  let seen = stamp();
-  const timer = setInterval(() => {
-    const now = stamp();
-    if (now === seen || now === "") return;
-    seen = now;
-    try {
-      void responder.setNeverBan(readInventory(path).neverBan);
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error;
-      log.say("allow.unusable", { detail: error.complaints.join("; ") });
-    }
-  }, watchMs);
-  return () => clearInterval(timer);
-}
-
-/** @throws Failure device-key-unreadable: files are read anew each time, and may be missing while somebody rotates a key */
-function connectTo({ url, keyFile, trust }: DeviceApi, configureMs: number): VyosClient {
-  const key = readSecret(keyFile).trim();
-  if (key === "") throw new Failure("device-key-unreadable", `${keyFile} is empty`);
-  const trusted: Trust = "caFile" in trust ? { ca: readSecret(trust.caFile) } : trust;
-  return createClient({ url, key, trust: trusted, timeouts: { configureMs } });
-}
-
-function readSecret(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Failure("device-key-unreadable", `${path}: ${reason}`, { cause });
-  }
-}

@@ -18,7 +18,12 @@ export interface Orders {
    * Tells every router that the targets mean, but for one.
    * @throws Failure queue-away when no node takes an order
    */
-  give(subjects: readonly string[], targets: readonly Target[], source: { taskId: string; by: string }, except: string): Promise<number>;
+  give(
+    subjects: readonly string[],
+    targets: readonly Target[],
+    source: { taskId: string; by: string },
+    except: string,
+  ): Promise<number>;
 }
 
 /** Behind what a person asks for, before what a log says: a ban is spread before new ones are thought about. */

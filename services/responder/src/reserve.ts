@@ -28,6 +28,6 @@ export function read(job: Job): Reserved {
  * The id of a task that brought none. The same job gives the same id each time it is delivered, so that a forwarder
  * which dies between put and delete makes no second task of it.
  */
-export function idOf(job: Job): string {
+function idOf(job: Job): string {
   return createHash("sha256").update(`${job.node}\n${job.id}\n`).update(job.body).digest("hex").slice(0, 32);
 }

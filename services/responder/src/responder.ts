@@ -76,7 +76,7 @@ export function startResponder(options: ResponderOptions): Responder {
       const tube = openTube([deviceTube(key)]);
       const connect = (): VyosClient => options.connect(device);
       const worker = new DeviceWorker({ ...common, device, connect, tube, decider, orders, mayWrite });
-      const running = worker.run(ending.signal).finally(() => tube.close());
+      const running = until(tube, worker.run(ending.signal));
       return async () => {
         ending.abort();
         await running;
@@ -86,8 +86,9 @@ export function startResponder(options: ResponderOptions): Responder {
   const intake = openTube(intakeTubes);
   const running = [
     leases.run(stopping.signal),
-    workIntake({ ...common, tube: intake, devices: inventory.byAddress, decider, orders }, stopping.signal).finally(() =>
-      intake.close(),
+    until(
+      intake,
+      workIntake({ ...common, tube: intake, devices: inventory.byAddress, decider, orders }, stopping.signal),
     ),
     keepHouse({ ...common, orders, sightingsMs: eventAgeMs(policies) }, stopping.signal),
   ];
@@ -111,4 +112,13 @@ export function startResponder(options: ResponderOptions): Responder {
       await Promise.all(running);
     },
   };
+}
+
+/** The tube is open as long as the work goes on. */
+async function until(tube: Tube, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } finally {
+    await tube.close();
+  }
 }

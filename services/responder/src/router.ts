@@ -38,7 +38,10 @@ export interface RouterOptions {
 }
 
 /** What became of a subject in one pass. */
-export type Result = { kind: "done" } | { kind: "nothing"; reason: string; detail: string } | { kind: "failed"; failure: Failure };
+export type Result =
+  | { kind: "done" }
+  | { kind: "nothing"; reason: string; detail: string }
+  | { kind: "failed"; failure: Failure };
 
 export interface Pass {
   /** Subjects that were pending, or are: by name. What is not in it is as the ledger wants it. */
@@ -116,13 +119,13 @@ export class Router {
       for (const [subject, outcome] of await this.#settleUnsent(firewall)) result.results.set(subject, outcome);
       result.more = firewall.more;
       const requests = [...(firewall.changes.length > 0 ? [firewall.changes] : []), ...others.map((one) => [one])];
-      if (requests.length === 0) return result;
+      const { shown } = firewall;
+      if (requests.length + shown.length === 0) return result;
       await ledger.intend(this.#place.key, firewall.sets, clock.nowMs());
-      const ops = requests.flat().length;
-      log.say("plan.made", { device: this.#place.key, ops, requests: requests.length });
+      log.say("plan.made", { device: this.#place.key, ops: requests.flat().length, requests: requests.length });
       const { group, configureTimeoutMs: patienceMs, mayWrite } = this.#options;
       const around = { group, patienceMs, mayWrite, clock, observer: this.#observer };
-      const results = await apply(this.client, { ...around, requests });
+      const results = await apply(this.client, { ...around, requests, shown });
       await this.#tellLedger(results.filter(({ change }) => change.proof.kind === "member"));
       for (const one of results) {
         const outcome: Result = one.kind === "done" ? { kind: "done" } : { kind: "failed", failure: one.failure };
@@ -183,7 +186,11 @@ export class Router {
     const { ledger } = this.#options;
     const former = await ledger.formerOn(this.#place.key);
     const returned = former.filter(({ subject, family }) => members[family].has(subject));
-    await ledger.revive(this.#place.key, returned.map(({ subject }) => subject), nowMs);
+    await ledger.revive(
+      this.#place.key,
+      returned.map(({ subject }) => subject),
+      nowMs,
+    );
     return returned.length;
   }
 
@@ -214,7 +221,11 @@ export class Router {
       results.set(subject, { kind: "nothing", reason: "never-ban", detail: `${subject}: ${why}` });
     }
     for (const { subject, failure } of firewall.failing) results.set(subject, { kind: "failed", failure });
-    const full = firewall.evicted.map((one) => ({ ...one, error: "group-full", detail: "the group is full of bans that last longer" }));
+    const full = firewall.evicted.map((one) => ({
+      ...one,
+      error: "group-full",
+      detail: "the group is full of bans that last longer",
+    }));
     if (full.length > 0) {
       await ledger.misplaced(device, full, clock.nowMs());
       log.say("group.full", { device, evicted: full.length, max: this.#options.groupMax });
@@ -231,7 +242,14 @@ export class Router {
     const removed = done.filter(({ op }) => op.op === "delete").map(({ key }) => key);
     const errors = results.flatMap((one) =>
       one.kind === "failed" && one.change.proof.kind === "member"
-        ? [{ subject: one.change.key, family: one.change.proof.family, error: one.failure.code, detail: one.failure.detail }]
+        ? [
+            {
+              subject: one.change.key,
+              family: one.change.proof.family,
+              error: one.failure.code,
+              detail: one.failure.detail,
+            },
+          ]
         : [],
     );
     const nowMs = clock.nowMs();
@@ -243,7 +261,9 @@ export class Router {
   /** What is known of the members after the changes; and what went wrong, once for each reason. */
   #learn(results: readonly ChangeResult[], pass: Pass): void {
     const members = this.#members;
-    const failures = new Map(results.flatMap((one) => (one.kind === "failed" ? [[one.failure.code, one.failure]] : [])));
+    const failures = new Map(
+      results.flatMap((one) => (one.kind === "failed" ? [[one.failure.code, one.failure]] : [])),
+    );
     for (const failure of failures.values()) {
       this.#sayFailed(failure);
       if (failure.waiting === "device") pass.away = failure;

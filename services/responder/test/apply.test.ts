@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { ban, linkDown, requestsOf, type Rig, type RigOptions, startRig, tube, until } from "./rig.ts";
+import { ban, hasRead, linkDown, requestsOf, type Rig, type RigOptions, startRig, tube, until } from "./rig.ts";
 
 let rig: Rig;
 afterEach(() => rig.close());
@@ -25,14 +25,16 @@ describe("what is ready for one device", () => {
     await startResponder();
     await empty(tube(1));
     const group = "set firewall group";
+    const network = "2001:db8::-2001:db8::ffff:ffff:ffff:ffff";
     expect(configures()).toEqual([
-      `/configure ${group} address-group BAD_GUYS address 10.0.0.1, ${group} address-group BAD_GUYS address 10.0.0.2, ${group} ipv6-address-group BAD_GUYS address 2001:db8::1`,
+      `/configure ${group} address-group BAD_GUYS address 10.0.0.1, ${group} address-group BAD_GUYS address 10.0.0.2, ${group} ipv6-address-group BAD_GUYS address ${network}`,
     ]);
-    expect(requestsOf(routers[0] as never)[1]).toBe("/config-file save");
+    const writes = requestsOf(routers[0] as never).filter((request) => !request.startsWith("/retrieve"));
+    expect(writes[1]).toBe("/config-file save");
     expect(await heldAt["/configure"]).toBe(5);
     expect(await heldAt["/config-file"]).toBe(5);
     expect(routers[0]?.savedMembers("BAD_GUYS")).toEqual(["10.0.0.1", "10.0.0.2"]);
-    expect(routers[0]?.savedMembers("BAD_GUYS", 6)).toEqual(["2001:db8::1"]);
+    expect(routers[0]?.savedMembers("BAD_GUYS", 6)).toEqual([network]);
   });
 
   test("is split where a commit would grow too long, and each interface has a request of its own", async () => {
@@ -42,11 +44,12 @@ describe("what is ready for one device", () => {
     await startResponder({ LOGWARDEN_OPS_PER_REQUEST_MAX: "2" });
     await empty(tube(1));
     expect(configures().map((request) => request.split(", ").length)).toEqual([2, 1, 1, 1]);
-    expect(configures().slice(2)).toEqual([
+    expect(configures().slice(1, 3)).toEqual([
       "/configure set interfaces ethernet eth1 disable",
       "/configure set interfaces ethernet eth2 disable",
     ]);
-    expect(requestsOf(routers[0] as never).filter((request) => request.startsWith("/config-file"))).toHaveLength(1);
+    // What goes together is saved together: the first commit and the interfaces, then the rest.
+    expect(requestsOf(routers[0] as never).filter((request) => request.startsWith("/config-file"))).toHaveLength(2);
     expect(routers[0]?.savedDisabled("eth1")).toBe(true);
   });
 
@@ -136,9 +139,10 @@ describe("a router that is busy or answers oddly:", () => {
     ["the save is answered with HTML", { kind: "html-200", times: 1, endpoint: "/config-file" }, "save-failed"],
   ] as const)("%s: the task waits and is done later", async (_, fault, reason) => {
     const { put, startResponder, routers, empty } = await start();
+    const responder = await startResponder();
+    await hasRead(routers[0]);
     routers[0]?.inject(fault);
     await put(tube(1), ban("10.0.0.1"));
-    const responder = await startResponder();
     await responder.said("task.settled", (line) => line["verb"] === "release" && line["reason"] === reason);
     await empty(tube(1));
     expect(routers[0]?.savedMembers("BAD_GUYS")).toEqual(["10.0.0.1"]);
@@ -160,10 +164,11 @@ describe("a router that is busy or answers oddly:", () => {
 
   test("an answer is lost and the router then goes away: when it is back it is read first, and nothing is sent a second time", async () => {
     const { put, startResponder, routers, empty } = await start();
+    const responder = await startResponder({ LOGWARDEN_CONFIGURE_TIMEOUT_MS: "500" });
+    await hasRead(routers[0]);
     routers[0]?.inject({ kind: "hang", apply: true, times: 1, endpoint: "/configure" });
     routers[0]?.inject({ kind: "403", times: 2, endpoint: "/retrieve" });
     await put(tube(1), ban("10.0.0.1"));
-    const responder = await startResponder({ LOGWARDEN_CONFIGURE_TIMEOUT_MS: "500" });
     await responder.said("device.resumed");
     await empty(tube(1));
     expect(configures()).toHaveLength(1);

@@ -3,7 +3,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { startRouter } from "@logwarden/vyos-sim";
-import { ban, type Rig, requestsOf, startRig, tube, until } from "./rig.ts";
+import { ban, hasRead, type Rig, requestsOf, startRig, tube, until } from "./rig.ts";
 
 let rig: Rig;
 afterEach(() => rig.close());
@@ -58,9 +58,13 @@ describe("nothing is lost and nothing is buried while", () => {
   test("the key's file is gone, as for a moment when a key is rotated", async () => {
     rig = await startRig();
     const responder = await rig.startResponder();
-    rmSync(rig.keyFile(0));
+    await hasRead(rig.routers[0]);
+    await rig.routers[0]?.close();
     await rig.put(tube(1), ban("10.0.0.1"));
-    expect(await responder.said("device.held")).toMatchObject({ reason: "device-key-unreadable" });
+    await responder.said("device.held", ({ reason }) => reason === "device-unreachable");
+    rmSync(rig.keyFile(0));
+    await rig.restartRouter(0);
+    await responder.said("device.held", ({ reason }) => reason === "device-key-unreadable");
     writeFileSync(rig.keyFile(0), "key-of-edge-1\n");
     await rig.empty(tube(1));
     expect(saved(0)).toEqual(["10.0.0.1"]);
@@ -106,9 +110,10 @@ test("a responder that stops while a router is away leaves no pause behind", asy
 
 test("the API that hangs after taking its lock is given up on, read, and used again when it is back", async () => {
   rig = await startRig();
+  const responder = await rig.startResponder({ LOGWARDEN_CONFIGURE_TIMEOUT_MS: "300" });
+  await hasRead(rig.routers[0]);
   rig.routers[0]?.inject({ kind: "hang-after-lock" });
   await rig.put(tube(1), ban("10.0.0.1"));
-  const responder = await rig.startResponder({ LOGWARDEN_CONFIGURE_TIMEOUT_MS: "300" });
   await responder.said("task.settled", ({ reason }) => reason === "change-unknown");
   rig.routers[0]?.clearFaults();
   await rig.empty(tube(1));

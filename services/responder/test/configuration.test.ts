@@ -15,7 +15,7 @@ test("every key that cannot be read stops the start, all of them in one message"
 
 test("more tasks at once than a queue connection can settle at once are refused, with the bounds", async () => {
   rig = await startRig();
-  await expect(rig.startResponder({ LOGWARDEN_BATCH_TASKS_MAX: "501" })).rejects.toThrow(
-    /LOGWARDEN_BATCH_TASKS_MAX: expected a whole number from 1 to 500, got "501"/,
+  await expect(rig.startResponder({ LOGWARDEN_BATCH_TASKS_MAX: "2001" })).rejects.toThrow(
+    /LOGWARDEN_BATCH_TASKS_MAX: expected a whole number from 1 to 2000, got "2001"/,
   );
 });

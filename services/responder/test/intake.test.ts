@@ -64,9 +64,11 @@ describe("a task that cannot be read is buried with its reason, wherever it was 
   });
 });
 
-test("a task for a host that only sends logs is buried with that reason", async () => {
-  await rig.startResponder();
+test("a host that only sends logs has nothing to change: what is asked of it alone is counted as no router's", async () => {
+  const responder = await rig.startResponder();
   await rig.put("default", { ...ban("10.0.0.1"), host: "10.10.10.50" });
+  await responder.said("plan.empty", ({ device, reason }) => device === "web-1" && reason === "no-router");
+  await rig.put("default", { ...linkDown("eth1"), host: "10.10.10.50" });
   expect((await buriedIn("logwarden.device.web-1")).reason).toBe("device-without-api");
 });
 

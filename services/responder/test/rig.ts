@@ -9,6 +9,7 @@ import { type Beanstalkd, startBeanstalkd } from "@logwarden/lab/parts/beanstalk
 import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { type ServicePart, startService } from "@logwarden/lab/parts/service";
 import { until } from "@logwarden/lab/parts/until";
+import { type Ledger, openLedger } from "@logwarden/ledger";
 import { Connection, parseNodeAddress, type TubeStats } from "@logwarden/queue";
 import { deviceTube, taskTtrSeconds } from "@logwarden/shared/tubes";
 import { type Release, type Router, startRouter } from "@logwarden/vyos-sim";
@@ -22,6 +23,8 @@ export interface Rig {
   /** edge-1, edge-2, … at 10.10.10.201, .202, …: their tasks' `host`. */
   routers: Router[];
   startResponder(env?: Record<string, string>): Promise<ServicePart>;
+  /** The ledger that the responders share. */
+  ledger: Ledger;
   /** Puts a body as any beanstalkd client would. @returns the job's id */
   put(tube: string, body: unknown, node?: number): Promise<string>;
   stats(tube: string, node?: number): Promise<TubeStats>;
@@ -100,6 +103,9 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     }),
   );
 
+  const ledgerFile = `${directory}/ledger.db`;
+  const ledger = await openLedger({ file: ledgerFile });
+  stops.push(() => ledger.close());
   const connections = new Map<number, Connection>();
   const connection = async (node = 0): Promise<Connection> => {
     const known = connections.get(node);
@@ -111,7 +117,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   stops.push(() => Promise.all([...connections.values()].map((one) => one.close())));
 
   const rig: Rig = {
-    ...{ directory, queues, routers, connection, keyFile },
+    ...{ directory, queues, routers, connection, keyFile, ledger },
     startResponder: async (env = {}) => {
       const responder = await startService({
         name: "responder",
@@ -120,6 +126,9 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
           LOGWARDEN_CONFIG: config,
           LOGWARDEN_QUEUES: queues.map(({ address }) => address).join(","),
           LOGWARDEN_STATUS_LISTEN: "127.0.0.1:0",
+          LOGWARDEN_LEDGER: ledgerFile,
+          // The routers of a responder that was killed go to the next one within seconds.
+          LOGWARDEN_LEASE_MS: "3000",
           ...env,
         },
       });
@@ -165,6 +174,12 @@ export async function statsOrNothing(connection: Connection, name: string): Prom
     if ((error as { code?: string }).code === "not-found") return undefined;
     throw error;
   }
+}
+
+/** Resolves when a responder has read the router's groups: what it is asked from then on is for tasks. */
+export async function hasRead(router: Router | undefined): Promise<void> {
+  const isLast = (text: string): boolean => text.includes("returnValues") && text.includes("ipv6-address-group");
+  await until("the router has been read", () => router !== undefined && requestsOf(router).some(isLast));
 }
 
 /** The requests a router received, as `endpoint op path`. */

@@ -104,7 +104,9 @@ describe("the ledger is", () => {
   test("a file unless told, or a database whose URL is in the open", () => {
     expect(addressIn({})).toEqual({ file: "/var/lib/logwarden/ledger.db" });
     expect(addressIn({ LOGWARDEN_LEDGER: "/tmp/a.db" })).toEqual({ file: "/tmp/a.db" });
-    expect(addressIn({ LOGWARDEN_LEDGER: "postgres://jo@db/logwarden" })).toEqual({ url: "postgres://jo@db/logwarden" });
+    expect(addressIn({ LOGWARDEN_LEDGER: "postgres://jo@db/logwarden" })).toEqual({
+      url: "postgres://jo@db/logwarden",
+    });
   });
 
   test("a database whose URL is in a file, which comes first", () => {

@@ -148,6 +148,9 @@ export type EventType = keyof typeof events;
 /** A task that a log line led to. */
 export type EventTask = Extract<Task, { type: EventType }>;
 
+/** A task that a person or a responder put. */
+export type OrderTask = Exclude<Task, EventTask>;
+
 export const eventTypes = Object.keys(events) as readonly EventType[];
 const taskTypes = Object.keys(types) as readonly TaskType[];
 

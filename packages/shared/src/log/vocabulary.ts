@@ -197,7 +197,11 @@ export const vocabulary: Manner = {
   "group.full": { level: "error", says: "A group is full: the bans that end soonest are left out.", labels: [] },
   "lease.taken": { level: "info", says: "This responder works for the device from now on.", labels: [] },
   "lease.given": { level: "info", says: "This responder works for the device no longer.", labels: ["reason"] },
-  "ledger.away": { level: "error", says: "The ledger does not answer: nothing is decided, tasks wait.", labels: ["reason"] },
+  "ledger.away": {
+    level: "error",
+    says: "The ledger does not answer: nothing is decided, tasks wait.",
+    labels: ["reason"],
+  },
   "ledger.back": { level: "info", says: "The ledger answers again.", labels: [] },
   "ledger.pruned": { level: "info", says: "What is old enough was forgotten.", labels: [] },
   "allow.changed": { level: "info", says: "The never-ban list was edited, and is in force.", labels: [] },

@@ -42,6 +42,8 @@ export interface ApplyInput {
    * are never mixed, and each interface has a request of its own.
    */
   requests: readonly (readonly Change[])[];
+  /** Committed before, as far as the router shows: only saved and read back. */
+  shown: readonly Change[];
   /** How long a commit that is open when the router is read may take to end. */
   patienceMs: number;
   /** Asked before every request that writes: another responder may have the device by now. */
@@ -54,9 +56,9 @@ type Surroundings = Pick<ApplyInput, "group" | "patienceMs" | "mayWrite" | "cloc
 
 /** Applies the requests in order. Every change of the plan has exactly one result; never throws for what a router answers. */
 export async function apply(client: VyosClient, input: ApplyInput): Promise<ChangeResult[]> {
-  const { requests } = input;
+  const { requests, shown } = input;
   const results: ChangeResult[] = [];
-  const committed: Change[] = [];
+  const committed: Change[] = [...shown];
   let away: Failure | undefined;
   for (const request of requests) {
     const outcomes = away === undefined ? await applyRequest(client, request, input) : failAll(request, away);
@@ -68,6 +70,7 @@ export async function apply(client: VyosClient, input: ApplyInput): Promise<Chan
       }
     }
   }
+  if (away !== undefined) return [...results, ...failAll(committed, away)];
   if (committed.length > 0) results.push(...(await saveAndVerify(client, input, committed)));
   return results;
 }
@@ -200,10 +203,13 @@ async function saveAndVerify(
 }
 
 /** The same failure for every change. */
-export function failAll(changes: readonly Change[], failure: Failure): ChangeResult[] {
+function failAll(changes: readonly Change[], failure: Failure): ChangeResult[] {
   return changes.map((change) => ({ kind: "failed", change, failure }));
 }
 
 function leaseLost(): Failure {
-  return new Failure("lease-lost", "another responder may have the device by now: nothing more is sent to it from here");
+  return new Failure(
+    "lease-lost",
+    "another responder may have the device by now: nothing more is sent to it from here",
+  );
 }

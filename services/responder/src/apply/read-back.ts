@@ -55,8 +55,7 @@ export async function readBack(client: VyosClient, input: ReadBackInput): Promis
 
 /** Whether the router shows what the change wants. */
 export function shows(shown: Shown, proof: Proof): boolean {
-  const isThere =
-    proof.kind === "member" ? shown.members.has(proof.address) : shown.disabled.has(proof.path.join(" "));
+  const isThere = proof.kind === "member" ? shown.members.has(proof.address) : shown.disabled.has(proof.path.join(" "));
   return isThere === proof.present;
 }
 

@@ -13,7 +13,7 @@ import type { Clock } from "@logwarden/shared/clock";
 import type { Log } from "@logwarden/shared/log";
 import type { NeverBan } from "@logwarden/shared/never-ban";
 import type { InterfacePolicy, Policies } from "@logwarden/shared/policies";
-import { type EventTask, eventTypes, type Task } from "@logwarden/shared/task";
+import { type EventTask, eventTypes, type OrderTask, type Task } from "@logwarden/shared/task";
 import { decideEvents } from "./events.ts";
 import { decideOrder } from "./orders.ts";
 
@@ -80,7 +80,7 @@ export function createDecider(options: DecideOptions): Decider {
         from += events.length;
         const order = asked[from];
         if (order === undefined) break;
-        decisions.push(await decideOrder(complete, order));
+        decisions.push(await decideOrder(complete, order as Asked<OrderTask>));
         from++;
       }
       return decisions;

@@ -14,7 +14,13 @@ import type { EventTask } from "@logwarden/shared/task";
 import { type Asked, type Deciding, type Decision, type NothingReason, receivedAtMs } from "./decide.ts";
 import { type Happening, judge, type Judgement, mostWithin, type Verdict } from "./judge.ts";
 
-type Fall = { handle: number; subject: string; chosen: Chosen<InterfacePolicy>; asked: Asked<EventTask & { type: "interface_down" }>; atMs: number };
+type Fall = {
+  handle: number;
+  subject: string;
+  chosen: Chosen<InterfacePolicy>;
+  asked: Asked<EventTask & { type: "interface_down" }>;
+  atMs: number;
+};
 type Login = { subject: string; user: string | null; atMs: number };
 type PeerUnban = { handle: number; subject: string; device: string; reason: string; atMs: number };
 
@@ -45,12 +51,24 @@ export async function decideEvents(options: Deciding, asked: readonly Asked<Even
   const sorted = sort(options, asked, nowMs);
   const { decided, logins } = sorted;
   if (decided.size < asked.length || logins.length > 0) {
-    const found = await options.ledger.decide((transaction) => decideTogether(options, transaction, sorted, asked, nowMs));
+    const found = await options.ledger.decide((transaction) =>
+      decideTogether(options, transaction, sorted, asked, nowMs),
+    );
     for (const [handle, decision] of found.decisions) decided.set(handle, decision);
     for (const { ban } of found.bans) {
       const { id, subject, type, device, reason, endsAtMs, targets, dryRun } = ban;
       const until = endsAtMs === null ? "permanent" : new Date(endsAtMs).toISOString();
-      options.log.say("ban.started", { ban: id, address: subject, by: "policy", type, device, reason, until, targets, dryRun });
+      options.log.say("ban.started", {
+        ban: id,
+        address: subject,
+        by: "policy",
+        type,
+        device,
+        reason,
+        until,
+        targets,
+        dryRun,
+      });
     }
   }
   return asked.map((_, handle) => {
@@ -72,7 +90,8 @@ function sort(options: Deciding, asked: readonly Asked<EventTask>[], nowMs: numb
     if (task.type === "interface_down") {
       const chosen = policies.forInterface(task.rule ?? "");
       if (chosen === undefined) nothing("no-policy", "no policy for interface_down");
-      else sorted.falls.push({ handle, subject: `${place.key}/${task.interface}`, chosen, asked: { ...one, task }, atMs });
+      else
+        sorted.falls.push({ handle, subject: `${place.key}/${task.interface}`, chosen, asked: { ...one, task }, atMs });
       continue;
     }
     const address = mustParse(task.from);
@@ -197,7 +216,14 @@ async function endPeerBans(
   const decisions: (readonly [number, Decision])[] = [];
   for (const { handle, subject, device, reason, atMs } of unbans) {
     const only = { type: "peer_ban", device };
-    const ended = await transaction.endBans({ subjects: [subject], because: "peer-unban", by: device, reason, atMs, only });
+    const ended = await transaction.endBans({
+      subjects: [subject],
+      because: "peer-unban",
+      by: device,
+      reason,
+      atMs,
+      only,
+    });
     const targets = ended.flatMap((ban) => ban.targets);
     decisions.push([
       handle,

@@ -71,7 +71,8 @@ export function judge<T>(input: Case<T>): Judgement<T> {
   for (const happening of happenings) {
     const verdict = decide(happening);
     result.verdicts.push({ happening, verdict });
-    if (!seenNow.has(happening.taskId)) seenNow.set(happening.taskId, verdict.kind === "banned" ? asBan(verdict.ban) : undefined);
+    if (!seenNow.has(happening.taskId))
+      seenNow.set(happening.taskId, verdict.kind === "banned" ? asBan(verdict.ban) : undefined);
   }
   return result;
 
@@ -124,7 +125,10 @@ export function judge<T>(input: Case<T>): Judgement<T> {
   }
 }
 
-function toSighting<T>({ taskId, type, rule, chosen, place, user, count, atMs }: Happening<T>, subject: string): NewSighting {
+function toSighting<T>(
+  { taskId, type, rule, chosen, place, user, count, atMs }: Happening<T>,
+  subject: string,
+): NewSighting {
   return { taskId, subject, counter: chosen.counter, type, rule, device: place.key, user, count, atMs };
 }
 
@@ -132,7 +136,7 @@ function asBan(ban: NewBan): Ban {
   return { ...ban, hits: 0, endedAtMs: null, endedBecause: null, endedBy: null };
 }
 
-export function targetOf(word: TargetWord, place: Place): Target {
+function targetOf(word: TargetWord, place: Place): Target {
   if (word === "all") return "all";
   return word === "self" ? `device:${place.key}` : `tag:${word.tag}`;
 }
@@ -152,11 +156,7 @@ export function means(targets: readonly Target[], place: Place): boolean {
  * The most that happened within one span of this length with `atMs` in it.
  * Counts everything in (end - span, end], for every end at which something happened.
  */
-export function mostWithin(
-  happened: readonly { atMs: number; count: number }[],
-  atMs: number,
-  spanMs: number,
-): number {
+export function mostWithin(happened: readonly { atMs: number; count: number }[], atMs: number, spanMs: number): number {
   const near = happened
     .filter((one) => one.atMs > atMs - spanMs && one.atMs < atMs + spanMs)
     .toSorted((a, b) => a.atMs - b.atMs);

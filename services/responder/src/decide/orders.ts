@@ -8,7 +8,7 @@
 import type { NewBan, Target } from "@logwarden/ledger";
 import { formatDuration } from "@logwarden/shared/duration";
 import { parseSubject, type Subject, subjectOf } from "@logwarden/shared/subject";
-import type { Task } from "@logwarden/shared/task";
+import type { OrderTask } from "@logwarden/shared/task";
 import { type Asked, type Deciding, type Decision, receivedAtMs } from "./decide.ts";
 import { eventAgeMs } from "./events.ts";
 
@@ -16,8 +16,8 @@ import { eventAgeMs } from "./events.ts";
 const banSecondsDefault = 4 * 3600;
 const somebody = "somebody";
 
-export async function decideOrder(options: Deciding, asked: Asked): Promise<Decision> {
-  const { task, taskId, place } = asked;
+export async function decideOrder(options: Deciding, asked: Asked<OrderTask>): Promise<Decision> {
+  const { task, place } = asked;
   switch (task.type) {
     case "ban":
       return ban(options, { ...asked, task });
@@ -29,12 +29,10 @@ export async function decideOrder(options: Deciding, asked: Asked): Promise<Deci
       return { kind: "reconcile" };
     case "interface_enable":
       return { kind: "enable", name: task.interface, by: task.by ?? somebody, reason: task.reason ?? "" };
-    default:
-      throw new Error(`${task.type} is no order: ${taskId}`);
   }
 }
 
-type Order<K extends Task["type"]> = Asked<Extract<Task, { type: K }>>;
+type Order<K extends OrderTask["type"]> = Asked<Extract<OrderTask, { type: K }>>;
 
 async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Promise<Decision> {
   const { ledger, clock, dryRun, newId, log } = options;
@@ -49,10 +47,26 @@ async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Pr
     return { kind: "nothing", reason: "never-ban", detail: `${subject.prefix.text}: ${why}` };
   }
   const seconds = task.for ?? banSecondsDefault;
-  const targets = (task.targets as Target[] | undefined) ?? (task.host === undefined ? ["all"] : [`device:${place.key}`]);
+  const targets =
+    (task.targets as Target[] | undefined) ?? (task.host === undefined ? ["all"] : [`device:${place.key}`]);
   const wanted: NewBan = {
-    ...{ id: newId(), subject: subject.text, family: subject.family, origin: "person", type: "ban", rule: "", device: "" },
-    ...{ reason: task.reason ?? "", by, taskId, startedAtMs: nowMs, targets, dryRun: dryRun || task["dryRun"] === true },
+    ...{
+      id: newId(),
+      subject: subject.text,
+      family: subject.family,
+      origin: "person",
+      type: "ban",
+      rule: "",
+      device: "",
+    },
+    ...{
+      reason: task.reason ?? "",
+      by,
+      taskId,
+      startedAtMs: nowMs,
+      targets,
+      dryRun: dryRun || task["dryRun"] === true,
+    },
     endsAtMs: seconds === -1 ? null : nowMs + seconds * 1000,
   };
   const made = await ledger.decide(async (transaction) => {
@@ -93,7 +107,9 @@ async function unban(options: Deciding, { task, taskId, place }: Order<"unban">)
       await transaction.update(one, { pardonedUntilMs: nowMs + unbanGraceMs, offences: 0 });
     }
     if (over.length === 0) {
-      await transaction.audit([{ atMs: nowMs, actor: by, action: "clear", subject, router: "", reason, source: taskId }]);
+      await transaction.audit([
+        { atMs: nowMs, actor: by, action: "clear", subject, router: "", reason, source: taskId },
+      ]);
     }
     return over;
   });

@@ -82,7 +82,8 @@ export class Leases {
   async #renewUntilEnded(): Promise<void> {
     const { ledger, clock, id, name } = this.#options;
     const ended = new AbortController();
-    void Promise.all([...this.#workers.values()].map(({ ending }) => ending)).then(() => ended.abort());
+    const endings = [...this.#workers.values()].flatMap(({ ending }) => ending ?? []);
+    void Promise.all(endings).then(() => ended.abort());
     while (!ended.signal.aborted) {
       await clock.sleep(this.#beatMs, ended.signal);
       if (ended.signal.aborted) return;
@@ -188,4 +189,3 @@ export class Leases {
     }
   }
 }
-

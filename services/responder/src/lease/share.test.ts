@@ -16,7 +16,11 @@ function settle(devices: readonly string[], start: readonly Lease[], responders:
       moved ||= give.length + take.length > 0;
       const taken = new Set(take.map(({ device }) => device));
       leases = leases.map((lease) =>
-        give.includes(lease.device) ? { ...lease, owner: null } : taken.has(lease.device) ? { ...lease, owner: id } : lease,
+        give.includes(lease.device)
+          ? { ...lease, owner: null }
+          : taken.has(lease.device)
+            ? { ...lease, owner: id }
+            : lease,
       );
     }
     if (!moved) return leases;

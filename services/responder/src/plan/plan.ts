@@ -35,6 +35,8 @@ export type Members = Readonly<Record<4 | 6, ReadonlySet<string>>>;
 export interface FirewallPlan {
   /** The commit, deletes before sets. */
   changes: Change[];
+  /** What the router shows already, after an answer that was lost: to be saved, and not sent again. */
+  shown: Change[];
   /** Subjects of `changes` that are set: what we may have put there must be written down first. */
   sets: { subject: string; family: 4 | 6 }[];
   /** Ours once, wanted no longer, and not there: only the ledger must learn it. */
@@ -69,25 +71,30 @@ export interface PlanInput {
 export function plan(input: PlanInput): FirewallPlan {
   const { group, pending, members, neverBan, asked, opsMax } = input;
   const result: FirewallPlan = {
-    ...{ changes: [], sets: [], gone: [], foreign: [], refused: [], evicted: [], failing: [], more: false },
+    ...{ changes: [], shown: [], sets: [], gone: [], foreign: [], refused: [], evicted: [], failing: [], more: false },
   };
   const changes: Change[] = [];
-  for (const { subject, family } of pending.remove) {
-    if (members[family].has(subject)) changes.push(change("delete", group, family, subject));
-    else result.gone.push(subject);
+  for (const { subject, family, error } of pending.remove) {
+    const taken = change("delete", group, family, subject);
+    if (members[family].has(subject)) changes.push(taken);
+    else if (error === null) result.gone.push(subject);
+    else result.shown.push(taken);
   }
   const kept = keepLongest(input);
   for (const { subject, family } of kept.evicted) {
     result.evicted.push({ subject, family });
-    if (kept.placed.has(subject) && members[family].has(subject)) changes.push(change("delete", group, family, subject));
+    if (kept.placed.has(subject) && members[family].has(subject))
+      changes.push(change("delete", group, family, subject));
   }
   const isEvicted = new Set(kept.evicted.map(({ subject }) => subject));
   for (const { subject, family, placement } of pending.add) {
     const why = neverBanReason(neverBan, subject);
     if (why !== undefined) result.refused.push({ subject, why });
     else if (isEvicted.has(subject)) continue;
-    else if (placement === null && members[family].has(subject)) result.foreign.push(subject);
-    else {
+    else if (members[family].has(subject)) {
+      if (placement === null) result.foreign.push(subject);
+      else result.shown.push(change("set", group, family, subject));
+    } else {
       const failure = lastingFailure(placement);
       if (failure === undefined || asked.has(subject)) changes.push(change("set", group, family, subject));
       else result.failing.push({ subject, failure });
