@@ -17,7 +17,7 @@ import type { VyosClient } from "@logwarden/vyos";
 import { apply, type ApplyObserver, type ChangeResult } from "./apply/apply.ts";
 import { CommitSize } from "./apply/commit-size.ts";
 import { readMembers } from "./apply/read-back.ts";
-import { type Change, type FirewallPlan, type Members, plan } from "./plan/plan.ts";
+import { type Change, type FirewallPlan, groupFull, type Members, plan } from "./plan/plan.ts";
 
 export interface RouterOptions {
   device: Device;
@@ -120,14 +120,20 @@ export class Router {
       result.more = firewall.more;
       const requests = [...(firewall.changes.length > 0 ? [firewall.changes] : []), ...others.map((one) => [one])];
       const { shown } = firewall;
-      if (requests.length + shown.length === 0) return result;
+      if (requests.length + shown.length === 0) {
+        await this.#tellEvicted(firewall);
+        return result;
+      }
       await ledger.intend(this.#place.key, firewall.sets, clock.nowMs());
       log.say("plan.made", { device: this.#place.key, ops: requests.flat().length, requests: requests.length });
       const { group, configureTimeoutMs: patienceMs, mayWrite } = this.#options;
       const around = { group, patienceMs, mayWrite, clock, observer: this.#observer };
       const results = await apply(this.client, { ...around, requests, shown });
       await this.#tellLedger(results.filter(({ change }) => change.proof.kind === "member"));
+      await this.#tellEvicted(firewall);
       for (const one of results) {
+        // Taken out for want of room: what is told of it is that.
+        if (result.results.has(one.change.key)) continue;
         const outcome: Result = one.kind === "done" ? { kind: "done" } : { kind: "failed", failure: one.failure };
         (one.change.proof.kind === "member" ? result.results : result.others).set(one.change.key, outcome);
       }
@@ -212,7 +218,7 @@ export class Router {
 
   /** What needs no request. */
   async #settleUnsent(firewall: FirewallPlan): Promise<Map<string, Result>> {
-    const { ledger, clock, log } = this.#options;
+    const { ledger, clock } = this.#options;
     const device = this.#place.key;
     const results = new Map<string, Result>();
     if (firewall.gone.length > 0) await ledger.removed(device, firewall.gone, clock.nowMs());
@@ -221,17 +227,24 @@ export class Router {
       results.set(subject, { kind: "nothing", reason: "never-ban", detail: `${subject}: ${why}` });
     }
     for (const { subject, failure } of firewall.failing) results.set(subject, { kind: "failed", failure });
-    const full = firewall.evicted.map((one) => ({
-      ...one,
-      error: "group-full",
-      detail: "the group is full of bans that last longer",
-    }));
-    if (full.length > 0) {
-      await ledger.misplaced(device, full, clock.nowMs());
-      log.say("group.full", { device, evicted: full.length, max: this.#options.groupMax });
-    }
-    for (const { subject, detail } of full) results.set(subject, { kind: "nothing", reason: "group-full", detail });
+    const detail = "the group is full of bans that last longer";
+    for (const { subject } of firewall.evicted) results.set(subject, { kind: "nothing", reason: groupFull, detail });
     return results;
+  }
+
+  /** Once they are out of the group. */
+  async #tellEvicted(firewall: FirewallPlan): Promise<void> {
+    const { ledger, clock, log, groupMax } = this.#options;
+    const router = this.#place.key;
+    const full = firewall.evicted.filter(({ isNew }) => isNew);
+    if (full.length === 0) return;
+    const detail = "the group is full of bans that last longer";
+    await ledger.misplaced(
+      router,
+      full.map(({ subject, family }) => ({ subject, family, error: groupFull, detail })),
+      clock.nowMs(),
+    );
+    log.say("group.full", { device: router, evicted: full.length, max: groupMax });
   }
 
   async #tellLedger(results: readonly ChangeResult[]): Promise<void> {
