@@ -35,8 +35,12 @@ const repeatMsMax = 15_000;
 /** "LOGW": how a database says whose it is. */
 const applicationId = 0x4c_4f_47_57;
 
+interface SqliteEngine extends Engine {
+  raw: Database.Database;
+}
+
 /** Opens the file, makes it where there is none; ":memory:" for a ledger that ends with this process. */
-export async function openSqlite(file: string): Promise<Engine> {
+export async function openSqlite(file: string): Promise<SqliteEngine> {
   const inMemory = file === ":memory:";
   if (!inMemory && !checkFile(file)) {
     await createFile(file, async (unfinished) => {
@@ -62,7 +66,7 @@ export async function openSqlite(file: string): Promise<Engine> {
   }
 }
 
-function connect(path: string, file: string, mustExist = false): Engine & { raw: Database.Database } {
+function connect(path: string, file: string, mustExist = false): SqliteEngine {
   const database = file === ":memory:" ? "the ledger in memory" : file;
   const explain = (error: unknown): LedgerError | undefined => explainSqlite(error, database);
   let raw: Database.Database;
@@ -89,7 +93,7 @@ function verify(raw: Database.Database, file: string): void {
   if (answer !== "ok") throw damaged(file, String(answer));
 }
 
-async function bringUp(engine: Engine & { raw: Database.Database }): Promise<void> {
+async function bringUp(engine: SqliteEngine): Promise<void> {
   const { raw, db, dialect, database } = engine;
   raw.pragma("journal_mode = WAL");
   // FULL: what was committed survives a power cut. With NORMAL the last transactions would be lost, and with them what we
