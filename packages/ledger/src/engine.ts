@@ -17,6 +17,8 @@ export interface Engine {
   repeatMsMax: number;
   /** What an error of the engine means; undefined: a bug, which flies as it is. */
   explain(error: unknown): LedgerError | undefined;
+  /** Ends what was opened, once the transactions that run now have ended. Harmless when repeated. */
+  close(): Promise<void>;
 }
 
 export type Access = "write" | "read";

@@ -58,12 +58,15 @@ export async function openPostgres(url: string, poolMax = poolMaxDefault): Promi
   pool.on("connect", (client) => client.on("error", () => {}));
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   const explain = (error: unknown): LedgerError | undefined => explainPostgres(error, database);
-  const engine: Engine = { db, database, dialect: postgresDialect, repeatMsMax, explain, asksToRepeat: isCollision };
+  const engine: Engine = {
+    ...{ db, database, dialect: postgresDialect, repeatMsMax, explain, asksToRepeat: isCollision },
+    close: () => db.destroy(),
+  };
   try {
     await bringUp(engine);
     return engine;
   } catch (error) {
-    await db.destroy();
+    await engine.close();
     throw explain(error) ?? error;
   }
 }

@@ -49,7 +49,7 @@ export async function openSqlite(file: string): Promise<SqliteEngine> {
         await bringUp(engine);
       } finally {
         // The last connection to close folds the log into the file.
-        await engine.db.destroy();
+        await engine.close();
       }
     });
   }
@@ -61,7 +61,7 @@ export async function openSqlite(file: string): Promise<SqliteEngine> {
     });
     return engine;
   } catch (error) {
-    await engine.db.destroy();
+    await engine.close();
     throw engine.explain(error) ?? error;
   }
 }
@@ -76,7 +76,13 @@ function connect(path: string, file: string, mustExist = false): SqliteEngine {
     throw explain(error) ?? error;
   }
   const db = new Kysely<Schema>({ dialect: new ImmediateDialect(raw) });
-  return { db, raw, database, dialect: sqliteDialect, repeatMsMax, explain, asksToRepeat: isBusy };
+  const close = async (): Promise<void> => {
+    // Kysely would close it under a transaction that runs; here it waits for its turn, as everybody does. And it closes only
+    // what it has used.
+    if (raw.open) await db.connection().execute(async () => raw.close());
+    await db.destroy();
+  };
+  return { db, raw, database, dialect: sqliteDialect, repeatMsMax, explain, asksToRepeat: isBusy, close };
 }
 
 /** Refuses what is no sound database of ours, before anything is written to it. */
@@ -126,8 +132,8 @@ const advice: readonly (readonly [code: RegExp, as: LedgerErrorCode, text: strin
 function explainSqlite(error: unknown, database: string): LedgerError | undefined {
   if (error instanceof LedgerError) return error;
   const message = messageOf(error);
-  // Kysely's words.
-  if (message.includes("driver has already been destroyed")) {
+  // The words of Kysely and of better-sqlite3.
+  if (/driver has already been destroyed|database connection is not open/.test(message)) {
     return new LedgerError("closed", `${database} was closed by this process`);
   }
   const found = advice.find(([code]) => code.test(codeOf(error)));

@@ -3,7 +3,7 @@
 import { expect, test } from "@jest/globals";
 import type { AuditEntry, InterfaceState, RouterState } from "../src/index.ts";
 import { onBothEngines } from "./parts/rig.ts";
-import { ban, edge, minute, newBan, newSighting, noon, see, unban } from "./parts/values.ts";
+import { addressOf, ban, edge, minute, newBan, newSighting, noon, see, unban } from "./parts/values.ts";
 
 const attacker = "203.0.113.7";
 
@@ -132,6 +132,17 @@ onBothEngines((store) => {
     expect(targets).toEqual([{ ban_id: "for-ever" }]);
   });
 
+  test("thousands are pruned like one", async () => {
+    const ledger = await store.open();
+    await see(ledger, ...Array.from({ length: 5000 }, (_, at) => newSighting({ subject: addressOf(at) })));
+    const entry = { atMs: noon, actor: "", subject: "", router: "", reason: "", source: "" };
+    await ledger.writeAudit(Array.from({ length: 5000 }, () => ({ ...entry, action: "clear" as const })));
+    await see(ledger, newSighting({ subject: addressOf(4444), taskId: "kept" }));
+    await store.sql("update sightings set recorded_at_ms = recorded_at_ms + 9 where task_id = 'kept'");
+    expect(await ledger.prune({ sightingsMs: noon + 9, bansMs: noon, auditMs: noon + 9 })).toBe(14_999);
+    expect(await store.sql("select subject from subjects")).toEqual([{ subject: addressOf(4444) }]);
+  });
+
   test("an offender stays known while a ban of it is remembered", async () => {
     const ledger = await store.open();
     await ban(ledger, newBan({ subject: attacker }));
@@ -143,6 +154,19 @@ onBothEngines((store) => {
     expect(await offences()).toBe(3);
     await ledger.prune({ sightingsMs: noon + 100, bansMs: noon + 100, auditMs: 0 });
     expect(await offences()).toBe(0);
+  });
+
+  test("closing waits for what runs", async () => {
+    const ledger = await store.open();
+    let closed: Promise<void> | undefined;
+    await ledger.decide(async (deciding) => {
+      await deciding.lock([attacker]);
+      closed = ledger.close();
+      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      await deciding.addBans([newBan({ subject: attacker })]);
+    });
+    await closed;
+    expect(await (await store.open()).countBanned(noon)).toBe(1);
   });
 
   test("what was closed says so", async () => {

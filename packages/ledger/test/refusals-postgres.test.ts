@@ -127,7 +127,7 @@ test("a transaction that another holds up for too long is given up, and says so"
 /** A ledger that waits for nobody. */
 async function openImpatient(url: string) {
   const engine = await openPostgres(`${url}?lock_timeout=50`, 1);
-  atEnd(() => engine.db.destroy());
+  atEnd(() => engine.close());
   return ledgerOver({ ...engine, repeatMsMax: 200 });
 }
 

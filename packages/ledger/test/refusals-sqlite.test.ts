@@ -127,7 +127,7 @@ test("a disk that is full says so, and leaves what was there", async () => {
 
 async function openFull(file: string) {
   const engine = await openSqlite(file);
-  atEnd(() => engine.db.destroy());
+  atEnd(() => engine.close());
   engine.raw.pragma("max_page_count = 120");
   return ledgerOver(engine);
 }
