@@ -86,6 +86,18 @@ test("a database that lost its end, or whose middle was overwritten", async () =
   }
 });
 
+test("a command may look at the header only, and then finds damage when it meets it", async () => {
+  const file = place();
+  const ledger = await openLedger({ file });
+  await ban(ledger, ...Array.from({ length: 500 }, (_, at) => newBan({ subject: addressOf(at) })));
+  await ledger.close();
+  const bytes = readFileSync(file);
+  bytes.fill(0x5a, bytes.length / 2);
+  writeFileSync(file, bytes);
+  const hasty = await opened({ file, check: "header" });
+  await expect(hasty.bans({ limit: 500 })).rejects.toMatchObject({ code: "database-damaged" });
+});
+
 test("what it may not write: the directory, or the file", async () => {
   const file = place();
   await (await openLedger({ file })).close();

@@ -3,7 +3,7 @@
 import { expect, test } from "@jest/globals";
 import Database from "better-sqlite3";
 import { join } from "node:path";
-import { openLedger } from "../src/index.ts";
+import { type Ledger, openLedger } from "../src/index.ts";
 import { opened, temporaryDirectory } from "./parts/rig.ts";
 import { noon, see, newSighting } from "./parts/values.ts";
 
@@ -12,7 +12,7 @@ test("work is begun only when it can be finished: it runs once, whoever else wri
   const ledgers = await Promise.all(Array.from({ length: 3 }, () => opened({ file })));
   let runs = 0;
   const work = Array.from({ length: 30 }, (_, at) =>
-    ledgers[at % 3]?.decide(async (deciding) => {
+    (ledgers[at % 3] as Ledger).decide(async (deciding) => {
       runs += 1;
       // Reads first, as a transaction that upgrades too late would.
       await deciding.sightingsOf(["203.0.113.7"], 0);
