@@ -162,7 +162,15 @@ export async function expireSome(db: Kysely<Schema>, nowMs: number): Promise<{ c
     .returning(["id", "subject"])
     .execute();
   await afterEnd(db, rows, (ban) => ({
-    ...{ atMs: nowMs, actor: "responder", action: "expire", subject: ban.subject, router: "", reason: "", source: ban.id },
+    ...{
+      atMs: nowMs,
+      actor: "responder",
+      action: "expire",
+      subject: ban.subject,
+      router: "",
+      reason: "",
+      source: ban.id,
+    },
   }));
   return { count: rows.length, more: over.length === expiredAtOnceMax };
 }

@@ -23,7 +23,8 @@ export interface LedgerOptions {
 /** Checks the database and brings it to this release. @throws LedgerError, whose message says what to do */
 export async function openLedger({ url, file, poolMax, check }: LedgerOptions): Promise<Ledger> {
   if (url !== undefined && file === undefined) {
-    if (/^postgres(ql)?:\/\//.test(url)) return ledgerOver(await openPostgres(url, poolMax));
+    if (/^postgres(ql)?:\/\//.test(url))
+      return ledgerOver(await openPostgres(url, poolMax === undefined ? {} : { poolMax }));
     throw new LedgerError("address-invalid", "expected an address that begins with postgres://, this one does not");
   }
   if (file !== undefined && url === undefined && file.trim() !== "" && !file.startsWith("file:")) {

@@ -156,13 +156,16 @@ onBothEngines((store) => {
 
   test("an error makes a placement only where a group is full, and nothing to remove of it", async () => {
     const ledger = await store.open();
-    await ban(ledger, newBan({ subject: "198.51.100.1" }), newBan({ subject: "198.51.100.2" }));
+    const bans = ["198.51.100.1", "198.51.100.2"].map((subject) => newBan({ subject, targets: ["tag:edge"] }));
+    await ban(ledger, ...bans);
     const error = (subject: string, code: string) => ({ subject, family: 4 as const, error: code, detail: "15000" });
     await ledger.misplaced("edge-1", [error("198.51.100.1", "group-full"), error("198.51.100.2", "save-failed")], noon);
     expect((await ledger.placementsOn("edge-1")).map(({ subject, error: code }) => [subject, code])).toEqual([
       ["198.51.100.1", "group-full"],
     ]);
     expect((await ledger.pendingOn(edge, noon)).add).toHaveLength(2);
+    // Nor where it is wanted no longer because the router lost its tag.
+    expect((await ledger.pendingOn({ key: "edge-1", tags: [] }, noon)).remove).toEqual([]);
     await unban(ledger, "198.51.100.1", noon + 1);
     // A person may have put it there by hand: what we never asked for we do not take out.
     expect((await ledger.pendingOn(edge, noon + 1)).remove).toEqual([]);

@@ -9,7 +9,7 @@ import { addressOf, edge, newBan, noon } from "./parts/values.ts";
 const server = ownPostgres();
 
 test("locks are taken in one order: not one deadlock has to be repeated", async () => {
-  const engine = await openPostgres(await freshDatabase(server()), 8);
+  const engine = await openPostgres(await freshDatabase(server()), { poolMax: 8 });
   atEnd(() => engine.close());
   let repeats = 0;
   const asksToRepeat = (error: unknown): boolean => {

@@ -1,9 +1,11 @@
 // What a PostgreSQL ledger says when it is refused, and when the server goes away. No message ever holds a password.
 
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "@jest/globals";
 import { freePort } from "@logwarden/lab/parts/loopback";
-import { LedgerError, type LedgerOptions, openLedger } from "../src/index.ts";
+import { type Ledger, LedgerError, type LedgerOptions, openLedger } from "../src/index.ts";
 import { openPostgres } from "../src/postgres.ts";
 import { ledgerOver } from "../src/sql-ledger.ts";
 import { atEnd, freshDatabase, opened, ownPostgres, query } from "./parts/rig.ts";
@@ -125,11 +127,36 @@ test("a transaction that another holds up for too long is given up, and says so"
 });
 
 /** A ledger that waits for nobody. */
-async function openImpatient(url: string) {
-  const engine = await openPostgres(`${url}?lock_timeout=50`, 1);
+async function openImpatient(url: string): Promise<Ledger> {
+  const engine = await openPostgres(url, { poolMax: 1, connectMsMax: 300, lockMsMax: 50, answerMsMax: 500 });
   atEnd(() => engine.close());
   return ledgerOver({ ...engine, repeatMsMax: 200 });
 }
+
+test("an address where somebody accepts and never answers", async () => {
+  const silent = createServer();
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  atEnd(() => silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const opening = openImpatient(`postgres://ada:password-of-ada@127.0.0.1:${port}/ledger`);
+  await expect(opening).rejects.toMatchObject({ code: "database-unreachable", passing: true });
+});
+
+test("a connection that no longer answers is given up, and nobody waits behind it", async () => {
+  const url = await freshDatabase(server());
+  const ledger = await openImpatient(url);
+  expect(await ledger.countBanned(noon)).toBe(0);
+  const [row] = (await query(
+    url,
+    "select pid from pg_stat_activity where application_name = 'logwarden' and datname = current_database()",
+  )) as { pid: number }[];
+  const pid = row?.pid ?? 0;
+  process.kill(pid, "SIGSTOP");
+  atEnd(() => process.kill(pid, "SIGCONT"));
+  await expect(ledger.countBanned(noon)).rejects.toMatchObject({ code: "connection-lost", passing: true });
+  expect(await ledger.countBanned(noon)).toBe(0);
+});
 
 test("a server that ends and comes again is found again", async () => {
   const url = await freshDatabase(server());
