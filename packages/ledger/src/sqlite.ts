@@ -101,7 +101,7 @@ function verify(raw: Database.Database, file: string, check: FileCheck): void {
   // 130 MB, and as long as the disk needs.
   if (check === "header") return;
   const answer = raw.pragma("quick_check(1)", { simple: true });
-  if (answer !== "ok") throw damaged(file, String(answer));
+  if (answer !== "ok") throw damaged(file, String(answer).replaceAll("\n", " "));
 }
 
 async function bringUp(engine: SqliteEngine): Promise<void> {

@@ -224,6 +224,21 @@ onBothEngines((store) => {
     expect((await ledger.decide((deciding) => deciding.lock([attacker]))).get(attacker)?.offences).toBe(0);
   });
 
+  test("who asks the ledger itself while he decides is told so, and does not wait for himself for ever", async () => {
+    const [ledger, other] = await Promise.all([store.open(), store.open()]);
+    await expect(ledger.decide(() => ledger.bans({}))).rejects.toThrow("only `deciding` may be used");
+    expect(await ledger.decide(() => other.bans({}))).toEqual([]);
+    // What was begun there and goes on afterwards is nobody's business.
+    let later: Promise<unknown> = Promise.resolve();
+    let letGo = (): void => {};
+    const after = new Promise<void>((resolve) => (letGo = resolve));
+    await ledger.decide(async () => {
+      later = after.then(() => ledger.bans({}));
+    });
+    letGo();
+    expect(await later).toEqual([]);
+  });
+
   test("text that an attacker wrote comes back, but for what no engine stores", async () => {
     const ledger = await store.open();
     const user = "Robert'); DROP TABLE bans;-- \0 \uD800 \u{1F4A9} %_";

@@ -14,6 +14,12 @@ onBothEngines((store) => {
     expect(await store.sql("select name from ledger_migrations")).toEqual([{ name: "0001-beginning" }]);
   });
 
+  test("ledgers that open a new database in the same moment make it once", async () => {
+    const ledgers = await Promise.all(Array.from({ length: 8 }, store.open));
+    expect(await Promise.all(ledgers.map((ledger) => ledger.leases()))).toEqual(Array(8).fill([]));
+    expect(await store.sql("select name from ledger_migrations")).toEqual([{ name: "0001-beginning" }]);
+  });
+
   test("processes that decide at once count exactly: one ban, at the threshold", async () => {
     await store.open();
     const children = ["a", "b", "c"].map((name) => child(store.address(), "judge", name, "10", attacker, "20"));

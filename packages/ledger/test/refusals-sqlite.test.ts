@@ -68,13 +68,19 @@ test("a database of a newer release, in which nothing is changed", async () => {
   expect(await refusal(file)).toMatch(/^database-newer: .*unknown migration 9999-tomorrow; run the release/);
 });
 
-test("a database that lost its end, or whose middle was overwritten", async () => {
+test("a database that lost its end, or was overwritten in the middle or in one page", async () => {
   for (const damage of [
     (file: string) => truncateSync(file, 40_000),
     (file: string) => {
       const bytes = readFileSync(file);
       bytes.fill(0x5a, 16_384, bytes.length - 4096);
       writeFileSync(file, bytes);
+    },
+    // One page far behind what is read first.
+    (file: string) => {
+      const bytes = readFileSync(file);
+      const page = Math.floor((bytes.length * 0.75) / 4096) * 4096;
+      writeFileSync(file, bytes.fill(0x5a, page, page + 4096));
     },
   ]) {
     const file = place();
