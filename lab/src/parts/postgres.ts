@@ -6,7 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { chownSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { freePort, ownHost } from "./loopback.ts";
 import { Program, type ProgramOptions } from "./program.ts";
 
@@ -56,18 +56,14 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const owner = ownerOf();
   if (owner !== undefined) chownSync(directory, owner.uid, owner.gid);
   const data = join(directory, "data");
-  const passwordFile = join(directory, "password");
-  writeFileSync(passwordFile, `${password}\n`);
-  execFileSync(
-    binary("initdb"),
-    [
-      ...["--pgdata", data, "--username", user, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
-      ...["--auth", "scram-sha-256", "--pwfile", passwordFile],
-    ],
-    { stdio: ["ignore", "ignore", "inherit"], cwd: directory, ...owner },
-  );
+  try {
+    initialize(data, owner);
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
 
-  // What it holds is gone after the test anyhow: not waiting for the disk makes it five times as fast.
+  // What it holds is gone after the test anyhow: it need not wait for the disk.
   const settings = {
     ...{ listen_addresses: host, port: String(port), unix_socket_directories: directory },
     ...{ fsync: "off", synchronous_commit: "off", full_page_writes: "off", ...options.settings },
@@ -88,7 +84,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       postgres.program = await start();
     },
     remove: async () => {
-      // Its children (each connection is one) end with it only when it is asked, not when it is killed: SIGQUIT is at once.
+      // At once, without waiting for whoever is connected.
       postgres.program.signal("SIGQUIT");
       await postgres.program.stop();
       rmSync(directory, { recursive: true, force: true });
@@ -97,8 +93,27 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return postgres;
 }
 
+/** The files of an empty server. */
+function initialize(data: string, owner: Owner | undefined): void {
+  const passwordFile = `${data}-password`;
+  writeFileSync(passwordFile, `${password}\n`);
+  execFileSync(
+    binary("initdb"),
+    [
+      ...["--pgdata", data, "--username", user, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
+      ...["--auth", "scram-sha-256", "--pwfile", passwordFile],
+    ],
+    { stdio: ["ignore", "ignore", "inherit"], cwd: dirname(data), ...owner },
+  );
+}
+
+interface Owner {
+  uid: number;
+  gid: number;
+}
+
 /** Who PostgreSQL runs as when we are root. */
-function ownerOf(): { uid: number; gid: number } | undefined {
+function ownerOf(): Owner | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const users = readFileSync("/etc/passwd", "utf8")
     .split("\n")
