@@ -65,8 +65,6 @@ export interface Ban extends NewBan {
 /** What is known about a subject when an event of it is decided. */
 export interface SubjectFacts {
   subject: string;
-  /** Events at or before this moment never count (again): they are part of an earlier ban, or pardoned. */
-  countedAfterMs: number;
   /** After an unban: until then nothing is counted and no policy bans. */
   pardonedUntilMs: number;
   /** Bans by policy so far, for growth; an unban sets it to 0. */
@@ -111,7 +109,10 @@ export interface Placement {
   router: string;
   subject: string;
   family: 4 | 6;
-  /** Written before the router is asked, so that nothing that we may have put there is ever taken for a stranger's. */
+  /**
+   * Written before the router is asked, so that nothing that we may have put there is ever taken for a stranger's. 0: it
+   * never was asked, its group was full; such a placement is nothing to remove, and goes with the last ban of its subject.
+   */
   intendedAtMs: number;
   /** The router committed it. */
   appliedAtMs: number | null;
