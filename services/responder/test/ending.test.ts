@@ -44,7 +44,9 @@ describe("a ban ends", () => {
     await until("the policy has banned", async () => (await rig.ledger.bans({})).length === 1);
     await order({ type: "ban", address: "10.0.0.1", for: 3600 });
     await until("both are known", async () => (await rig.ledger.bans({})).length === 2);
-    const [short] = await rig.ledger.bans({ subject: "10.0.0.1" }).then((all) => all.filter(({ type }) => type !== "ban"));
+    const [short] = await rig.ledger
+      .bans({ subject: "10.0.0.1" })
+      .then((all) => all.filter(({ type }) => type !== "ban"));
     await until("the short one is over", () => Date.now() > (short?.endsAtMs ?? Infinity) + 1000);
     await rig.put(tube(1), failed("10.0.0.2"));
     await until("the next is done", () => saved().includes("10.0.0.2"));
