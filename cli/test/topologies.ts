@@ -19,9 +19,9 @@ const least: TopologyText = {
 };
 
 /** A whole logwarden.yaml: JSON is YAML. */
-export function inventory(topology: TopologyText = {}): string {
+export function inventory(topology: TopologyText = {}, device = "192.0.2.201"): string {
   return JSON.stringify({
-    devices: { "edge-1": { address: "192.0.2.201" } },
+    devices: { "edge-1": { address: device, certificate: "edge-1.example.net" } },
     allow: [],
     topology: { ...least, ...topology },
   });
