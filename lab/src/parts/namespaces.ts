@@ -8,14 +8,19 @@
 import { spawnSync } from "node:child_process";
 import { programPath } from "../system-packages.ts";
 
-/** Whether namespaces may be made here; if not, why. Asked by making one. */
+/** Whether such a network may be made here; if not, why. Asked by making one: root alone is not enough in a container. */
 export function namespacesRefused(): string | undefined {
   if (process.getuid?.() !== 0) return "only root may make network namespaces";
-  const probe = `lw-${process.pid}-probe`;
-  const { status, stderr, error } = ip(["netns", "add", probe]);
-  if (status !== 0) return `ip netns add: ${error?.message ?? stderr.trim()}`;
-  ip(["netns", "del", probe]);
-  return undefined;
+  let network: Namespaces | undefined;
+  try {
+    network = new Namespaces("probe");
+    network.addMachine("one", []);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    network?.close();
+  }
 }
 
 export class Namespaces {
@@ -26,8 +31,13 @@ export class Namespaces {
   constructor(name: string) {
     this.#prefix = `lw-${process.pid}-${name}`;
     this.#add("net");
-    this.#ip("-n", this.#name("net"), "link", "add", "br0", "type", "bridge");
-    this.#ip("-n", this.#name("net"), "link", "set", "br0", "up");
+    try {
+      this.#ip("-n", this.#name("net"), "link", "add", "br0", "type", "bridge");
+      this.#ip("-n", this.#name("net"), "link", "set", "br0", "up");
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** A machine with these addresses on its eth0. */
@@ -78,8 +88,8 @@ export class Namespaces {
   }
 
   #ip(...args: string[]): void {
-    const { status, stderr } = ip(args);
-    if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr.trim()}`);
+    const { status, stderr, error } = ip(args);
+    if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${error?.message ?? stderr.trim()}`);
   }
 }
 
