@@ -16,6 +16,7 @@ import { chooseSubnet, freePort } from "@logwarden/lab/parts/loopback";
 import { type Beanstalkd, startBeanstalkd } from "@logwarden/lab/parts/beanstalkd";
 import { startService } from "@logwarden/lab/parts/service";
 import { until } from "@logwarden/lab/parts/until";
+import { readServers, type Server } from "../src/topology/runtime.ts";
 import { directory, jsonLines, logwarden } from "./command.ts";
 import { inventory, type TopologyText } from "./topologies.ts";
 
@@ -127,7 +128,11 @@ class Pair {
   }
 
   async state(name: string, state: string): Promise<void> {
-    await until(`${name} ${state}`, async () => (await this.list())[name]?.state === state);
+    // Asked here and not by the command, which takes its time to start.
+    const isNode = (server: Server): boolean => server.name === name && /^(parsers|beanstalkd)$/.test(server.backend);
+    const now = async (): Promise<Server | undefined> =>
+      (await readServers({ path: `${this.path}/admin.sock` })).find(isNode);
+    await until(`${name} ${state}`, async () => (await now())?.state === state);
   }
 }
 
