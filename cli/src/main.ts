@@ -11,6 +11,9 @@ import { openOutput } from "./output.ts";
 import { CommandError, type Context, suggestion, UsageError, type Verb } from "./verb.ts";
 import { checkConfig } from "./verbs/check-config.ts";
 import { explain } from "./verbs/explain.ts";
+import { haproxy } from "./verbs/haproxy.ts";
+import { keepalived } from "./verbs/keepalived.ts";
+import { nodes } from "./verbs/nodes.ts";
 import { queue } from "./verbs/queue.ts";
 import { version } from "./verbs/version.ts";
 
@@ -24,7 +27,7 @@ const help: Verb = {
   },
 };
 
-const verbs: readonly Verb[] = [explain, checkConfig, queue, version, help];
+const verbs: readonly Verb[] = [explain, checkConfig, queue, haproxy, keepalived, nodes, version, help];
 
 // npm runs a script in the root of the repository; the files that a person names are where the person is.
 if (process.env["npm_lifecycle_event"] === "logwarden" && process.env["INIT_CWD"] !== undefined) {

@@ -53,6 +53,13 @@ export function jsonLines(run: Run): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+/** For a whole file of tests, which share what they start: gone when the process ends. */
+export function ownDirectory(): string {
+  const path = mkdtempSync(`${tmpdir()}/logwarden-cli-`);
+  process.once("exit", () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
 export function directory(): string {
   const path = mkdtempSync(`${tmpdir()}/logwarden-cli-`);
   ends.push(() => rmSync(path, { recursive: true, force: true }));

@@ -29,7 +29,7 @@ test.each([
   ["exlpain", 'did you mean "explain"?'],
   ["check", 'did you mean "check-config"?'],
   ["queues", 'did you mean "queue"?'],
-  ["frobnicate", "verbs are explain, check-config, queue, version, help"],
+  ["frobnicate", "verbs are explain, check-config, queue, haproxy, keepalived, nodes, version, help"],
 ])("an unknown verb (%s) exits 2 with a suggestion", async (verb, words) => {
   expect(await logwarden([verb])).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining(words) });
 });

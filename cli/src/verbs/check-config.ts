@@ -6,10 +6,8 @@ import { type DeviceApi, type Inventory, readInventory } from "@logwarden/shared
 import { deviceTube } from "@logwarden/shared/tubes";
 import { effectNote, effects } from "../explain/effects.ts";
 import { columns, type Output } from "../output.ts";
+import { configDefault } from "../topology/read.ts";
 import { readArguments, type Verb } from "../verb.ts";
-
-/** The services' own default. */
-const configDefault = "/etc/logwarden/logwarden.yaml";
 
 export const checkConfig: Verb = {
   name: "check-config",
