@@ -12,7 +12,7 @@
  * Pure. Fields of an event are decoded to UTF-8 here; everything before is latin1 (latin1.ts).
  */
 
-import { type Address, parseAddress } from "@logwarden/shared/ip";
+import { type Address, readAddress } from "@logwarden/shared/ip";
 import type { PeerAction } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
@@ -21,22 +21,20 @@ import { ProgramTable } from "./programs.ts";
 import type { EventType, Rule } from "./rule.ts";
 import { FieldView, fieldsMax, type Template } from "./template.ts";
 
-/** What a line said. `count`: how often, where its sender summed repeats up. */
-export type LogEvent = { rule: string; count: number; mended?: Mended } & (
+/** What a line said. `count`: how often, where its sender summed repeats up. What it did not say is there as undefined. */
+export type LogEvent = { rule: string; count: number; mended: Mended | undefined } & (
   | { type: "interface_down"; interface: string }
   | {
       type: Exclude<EventType, "interface_down">;
       from: Address;
-      user?: string;
+      user: string | undefined;
       /** Of http_error: 100 to 599. */
-      status?: number;
+      status: number | undefined;
       /** Of peer_ban. */
-      action?: PeerAction;
-      reason?: string;
+      action: PeerAction | undefined;
+      reason: string | undefined;
     }
 );
-
-type SubjectEvent = Extract<LogEvent, { from: Address }>;
 
 /** A field held bytes that are no text: read all the same (an attack must not hide behind a bad byte), and counted. */
 export type Mended = "invalid-utf8" | "control-character";
@@ -134,6 +132,7 @@ class LineReader implements Recognizer {
   #from = 0;
   #to = 0;
   #count = 1;
+  #mended: Mended | undefined;
 
   constructor(table: ProgramTable<Program>, programs: ReadonlySet<string>, places: Int32Array) {
     this.programs = programs;
@@ -213,33 +212,30 @@ class LineReader implements Recognizer {
 
   /** @returns undefined when a field does not hold what its name promises: the line is no such event */
   #toEvent(owner: Owner, read: Latin1): LogEvent | undefined {
-    const { text } = read;
-    const { rule } = owner;
-    if (owner.otherAddresses.length > 0 && !this.#areAddresses(owner.otherAddresses, text)) return undefined;
-    if (rule.type === "interface_down") {
-      const name = this.#field(owner.interface, text);
-      if (name === undefined || name.length > interfaceCharactersMax) return undefined;
-      return { rule: rule.name, count: this.#count, type: rule.type, interface: name };
+    const { rule, otherAddresses, set } = owner;
+    for (let index = 0; index < otherAddresses.length; index++) {
+      if (this.#address(otherAddresses[index] as number, read) === "none") return undefined;
     }
-    const address = this.#field(owner.address, text);
-    const from = address === undefined ? undefined : parseAddress(address);
-    if (from === undefined) return undefined;
-    const event: SubjectEvent = { rule: rule.name, count: this.#count, type: rule.type, from };
-    const user = this.#readable(owner.user, read, event);
-    if (user !== undefined) event.user = user;
-    const reason = this.#readable(owner.reason, read, event) ?? owner.set.reason;
-    if (reason !== undefined) event.reason = reason;
-    if (owner.set.action !== undefined) event.action = owner.set.action;
-    const status = this.#field(owner.status, text);
-    if (status !== undefined) {
-      event.status = Number(status);
-      if (event.status < 100 || event.status > 599) return undefined;
+    const { name, type } = rule;
+    const count = this.#count;
+    this.#mended = undefined;
+    if (type === "interface_down") {
+      const interfaceName = this.#field(owner.interface, read.text);
+      if (interfaceName === undefined || interfaceName.length > interfaceCharactersMax) return undefined;
+      return { rule: name, count, mended: undefined, type, interface: interfaceName };
     }
-    return event;
+    const from = this.#address(owner.address, read);
+    if (from === "none" || from === "absent") return undefined;
+    const user = this.#readable(owner.user, read);
+    const reason = this.#readable(owner.reason, read) ?? set.reason;
+    const digits = this.#field(owner.status, read.text);
+    const status = digits === undefined ? undefined : Number(digits);
+    if (status !== undefined && (status < 100 || status > 599)) return undefined;
+    return { rule: name, count, mended: this.#mended, type, from, user, status, action: set.action, reason };
   }
 
   /** As #field, as text that is safe to pass on: U+FFFD stands for what is not UTF-8 and for control characters. */
-  #readable(number: number, { text, bytes }: Latin1, event: SubjectEvent): string | undefined {
+  #readable(number: number, { text, bytes }: Latin1): string | undefined {
     if (number === -1) return undefined;
     const from = this.#places[2 * number] as number;
     const to = this.#places[2 * number + 1] as number;
@@ -247,16 +243,15 @@ class LineReader implements Recognizer {
     if (isPrintableAscii(bytes, from, to)) return text.slice(from, to);
     const decoded = Buffer.from(bytes.subarray(from, to)).toString("utf8");
     const clean = decoded.replace(/\p{Cc}/gu, "\ufffd");
-    if (clean !== decoded) event.mended = "control-character";
-    else if (decoded.includes("\ufffd")) event.mended = "invalid-utf8";
+    if (clean !== decoded) this.#mended = "control-character";
+    else if (decoded.includes("\ufffd")) this.#mended = "invalid-utf8";
     return clean;
   }
 
-  #areAddresses(numbers: readonly number[], text: string): boolean {
-    return numbers.every((number) => {
-      const address = this.#field(number, text);
-      return address === undefined || parseAddress(address) !== undefined;
-    });
+  /** The address in a field: "absent" where the form has no such field, "none" where it holds something else. */
+  #address(number: number, { text, bytes }: Latin1): Address | "absent" | "none" {
+    const from = this.#places[2 * number] as number;
+    return from === -1 ? "absent" : (readAddress(text, bytes, from, this.#places[2 * number + 1] as number) ?? "none");
   }
 
   #field(number: number, text: string): string | undefined {
