@@ -17,6 +17,7 @@ import type { PeerAction } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
 import { Dispatcher, type Entry } from "./dispatch.ts";
+import { Endings } from "./endings.ts";
 import { ProgramTable } from "./programs.ts";
 import type { EventType, Rule } from "./rule.ts";
 import { FieldView, fieldsMax, type Template } from "./template.ts";
@@ -75,6 +76,7 @@ interface Owner {
 interface Program {
   name: string;
   forms: Dispatcher<Owner>;
+  endings: Endings;
 }
 
 const facilityUser = 1;
@@ -92,12 +94,16 @@ export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
     for (const program of rule.programs) rulesOf.set(program, [...(rulesOf.get(program) ?? []), number]);
   }
   // sshd and sshd-session have the same rules: what finds them is made once.
-  const dispatchers = new Map<string, Dispatcher<Owner>>();
+  const known = new Map<string, Omit<Program, "name">>();
   const programs = [...rulesOf].map(([name, numbers]): [string, Program] => {
     const key = numbers.join(" ");
-    const dispatcher = dispatchers.get(key) ?? new Dispatcher(numbers.flatMap((number) => forms[number] ?? []));
-    dispatchers.set(key, dispatcher);
-    return [name, { name, forms: dispatcher }];
+    const entries = numbers.flatMap((number) => forms[number] ?? []);
+    const found = known.get(key) ?? {
+      forms: new Dispatcher(entries),
+      endings: new Endings(entries.map(({ form }) => form)),
+    };
+    known.set(key, found);
+    return [name, { name, ...found }];
   });
   return new LineReader(new ProgramTable(programs), new Set(rulesOf.keys()), places);
 }
@@ -146,6 +152,9 @@ class LineReader implements Recognizer {
     if (header.facility === facilityUser) return this.#readLogger(read, to);
     const program = this.#table.get(read.bytes, header.programFrom, to);
     if (program === undefined) return "unrecognized";
+    // Only where the rest of the header cannot be broken, and nothing is to be unwrapped.
+    const isPlain = !header.is5424 && read.bytes[to - 1] !== closingBracket;
+    if (isPlain && !program.endings.mayEnd(read.bytes, header.programFrom, to)) return "unrecognized";
     if (!header.readText(read.bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
     this.#unwrapRepeated(read);
