@@ -120,9 +120,10 @@ function formsOf({ rule, templates }: CompiledRule, places: Int32Array): Entry<O
       status: number("status"),
       reason: number("reason"),
       set: rule.set ?? {},
-      otherAddresses: template.kinds.flatMap((kind, at) =>
-        kind === "ip" && template.fields[at] !== "address" ? [at] : [],
-      ),
+      otherAddresses: template.kinds.flatMap((kind, at) => {
+        const isSubject = template.fields[at] === "address" && rule.type !== "interface_down";
+        return kind === "ip" && !isSubject ? [at] : [];
+      }),
     };
     return template.forms.map((form) => ({ form, owner }));
   });
@@ -152,12 +153,13 @@ class LineReader implements Recognizer {
     if (header.facility === facilityUser) return this.#readLogger(read, to);
     const program = this.#table.get(read.bytes, header.programFrom, to);
     if (program === undefined) return "unrecognized";
-    // Only where the rest of the header cannot be broken, and nothing is to be unwrapped.
+    // At once where the rest of the header cannot be broken, and nothing is to be unwrapped.
     const isPlain = !header.is5424 && read.bytes[to - 1] !== closingBracket;
     if (isPlain && !program.endings.mayEnd(read.bytes, header.programFrom, to)) return "unrecognized";
     if (!header.readText(read.bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
     this.#unwrapRepeated(read);
+    if (!isPlain && !program.endings.mayEnd(read.bytes, this.#from, this.#to)) return "unrecognized";
     return this.#readMessage(program, read);
   }
 
