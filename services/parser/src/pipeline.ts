@@ -67,6 +67,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     lastTally.count++;
   }
 
+  function take(device: Device, event: LogEvent): void {
+    count(event);
+    if (event.mended !== undefined) log.say("line.mended", { device: device.key, reason: event.mended });
+    if (foldRepeats) fold.add(device, event);
+    else ask(device, event);
+  }
+
   function ask(device: Device, event: LogEvent): void {
     if (at === "") at = new Date().toISOString();
     if (device !== lastDevice) {
@@ -91,19 +98,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       received.count++;
       if (log.debug) tell.received(device, to - from);
       const recognition = recognizer.recognize(read, from, to);
-      if (recognition === "unrecognized") {
+      if (typeof recognition === "object") take(device, recognition);
+      else if (recognition === "unrecognized") {
         unrecognized.count++;
         if (log.debug) tell.unrecognized(device);
-      } else if (recognition === "malformed") {
+      } else {
         malformed.count++;
         if (log.debug) tell.refused(device);
-      } else {
-        count(recognition);
-        if (recognition.mended !== undefined) {
-          log.say("line.mended", { device: device.key, reason: recognition.mended });
-        }
-        if (foldRepeats) fold.add(device, recognition);
-        else ask(device, recognition);
       }
     },
     readEnd() {

@@ -8,7 +8,7 @@
  *   it begins with a field without space ──▶ at the line's first space
  *   only fields without space behind it  ──▶ at the line's last space, its second last, …
  *
- * Each form is looked for at one of its places: where few others have the same text, and at as few places as will do. The
+ * Few forms are tried one by one. Of more, each is looked for at one of its places: where few others have the same text, and at as few places as will do. The
  * texts of a place are in a radix tree that is walked from there. What is left (free text or quotes at both ends) is tried
  * one by one when it is little; else its longest fixed text is searched by Wu-Manber
  * (A fast algorithm for multi-pattern searching, 1994: TR-94-17, University of Arizona).
@@ -45,10 +45,13 @@ export class Dispatcher<T> {
   /** Reused for every line, and never emptied: an array that is cut to nothing gives its memory back each time. */
   readonly #found: Candidate<T>[] = [];
   #count = 0;
+  /** There are so few that they are always found. */
+  readonly #areFew: boolean;
 
   constructor(entries: readonly Entry<T>[]) {
     const all = entries.map(({ form, owner }, order): Candidate<T> => ({ form, owner, order, prefixSeen: false }));
-    const { places, rest } = placeAll(all);
+    this.#areFew = all.length <= triedDirectlyMax;
+    const { places, rest } = this.#areFew ? { places: [], rest: all } : placeAll(all);
     this.#places = places;
     const isSearched = ({ form }: Candidate<T>): boolean =>
       rest.length > triedDirectlyMax && form.longest.length >= searchedCharactersMin;
@@ -57,10 +60,12 @@ export class Dispatcher<T> {
     if (searched.length > 0) {
       this.#search = new LiteralSearch(searched.map((one) => [literalBytes(one.form.longest), one]));
     }
+    if (this.#areFew) for (const one of all) this.#add(one);
   }
 
   /** Finds the forms that can match bytes[from..to). @returns how many there are; `candidate` gives them, until the next call */
   find(bytes: Uint8Array, from: number, to: number): number {
+    if (this.#areFew) return this.#count;
     this.#count = 0;
     for (let index = 0; index < this.#places.length; index++) {
       const { kind, tree } = this.#places[index] as Place<Candidate<T>>;

@@ -317,7 +317,7 @@ function compileForm(form: Part[], fields: readonly string[]): Form {
       places[2 * freeField] = start;
       places[2 * freeField + 1] = end;
     }
-    for (const number of absent) places[2 * number] = -1;
+    for (let index = 0; index < absent.length; index++) places[2 * (absent[index] as number)] = -1;
     return true;
   };
   const match: Matcher = (bytes, from, to, places) =>
