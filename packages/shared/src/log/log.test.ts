@@ -65,7 +65,7 @@ test("a tally and what is said of the same event are one count, and each is coun
     expect(metrics).toContain('logwarden_connection_refused_total{reason="untrusted-peer"} 3');
     expect(metrics).toContain('logwarden_connection_refused_total{reason="unknown-device"} 1');
   }
-  log.teller("connection.refused")(() => refused);
+  log.teller("connection.refused", () => refused)();
   expect(lines).toHaveLength(2);
   expect(await registry.metrics()).toContain('logwarden_connection_refused_total{reason="untrusted-peer"} 3');
 });
@@ -73,9 +73,8 @@ test("a tally and what is said of the same event are one count, and each is coun
 test("of a flood that is told, only what is written is made", () => {
   const { log } = setUp("info");
   let made = 0;
-  const fields = () => ({ peer: "192.0.2.1", reason: "x", detail: String(made++) });
-  const tell = log.teller("connection.refused");
-  for (let n = 0; n < 1000; n++) tell(fields);
-  log.teller("connection.opened")(() => ({ peer: String(made++), device: "" }));
+  const tell = log.teller("connection.refused", (peer: string) => ({ peer, reason: "x", detail: String(made++) }));
+  for (let n = 0; n < 1000; n++) tell("192.0.2.1");
+  log.teller("connection.opened", () => ({ peer: String(made++), device: "" }))();
   expect(made).toBe(50);
 });
