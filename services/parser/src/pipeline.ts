@@ -8,7 +8,7 @@
 import type { Device, Inventory } from "@logwarden/shared/inventory";
 import type { Log, Tally } from "@logwarden/shared/log";
 import type { EventTask } from "@logwarden/shared/task";
-import { deviceTube } from "@logwarden/shared/tubes";
+import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
 import type { Latin1 } from "./latin1.ts";
 import { decide } from "./decide/decide.ts";
 import { Fold } from "./decide/fold.ts";
@@ -23,7 +23,8 @@ export interface Pipeline {
 }
 
 export interface PipelineOptions {
-  inventory: Pick<Inventory, "neverBan">;
+  /** Its never-ban list may be replaced by an edited one: it is looked at anew for each event. */
+  inventory: Pick<Inventory, "neverBan" | "byAddress">;
   recognizer: Recognizer;
   log: Log;
   /** Whether repeats of one event inside one read become one task that counts them. */
@@ -78,7 +79,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (at === "") at = new Date().toISOString();
     if (device !== lastDevice) {
       lastDevice = device;
-      tube = deviceTube(device.key);
+      // A host that is in no inventory has no tube that anybody watches.
+      tube = inventory.byAddress.get(device.address.text) === device ? deviceTube(device.key) : intakeTubes[0];
     }
     const decision = decide(event, device, inventory, at, ids.next());
     // On its way first, written about second: the log is written synchronously.

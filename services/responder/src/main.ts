@@ -13,11 +13,11 @@ import { ledgerAddress, readPart, readTogether } from "@logwarden/shared/environ
 import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
 import { runService } from "@logwarden/shared/process";
 import { type QueueEvent, sayQueueEvent } from "@logwarden/shared/queue-events";
+import { watchAllow } from "@logwarden/shared/watch-allow";
 import type { VyosClient } from "@logwarden/vyos";
 import { responderVariables } from "./config.ts";
 import { connectTo } from "./connect.ts";
 import { startResponder } from "./responder.ts";
-import { watchAllow } from "./watch-allow.ts";
 
 /** Unanswered commands on a connection: a touch and a delete of every task in hand, and the reserves of the next. */
 const queueWindow = 4096;

@@ -183,3 +183,10 @@ test("a fail2ban host's ban is followed where a policy says so, and so is its un
   await rig.put(tube(1), peer("unban"));
   await until("lifted", () => members().length === 0);
 });
+
+test("a host that is in no inventory, and may send, has its attackers banned where the policy says", async () => {
+  await start({ inventory: { policies, unknownDevices: "accept" } });
+  for (let n = 0; n < 3; n++) await rig.put("logwarden.intake", { ...failed("10.0.0.1"), host: "10.99.99.99" });
+  await until("banned", () => members().length === 1);
+  expect(await rig.ledger.sightings({ subject: "10.0.0.1" })).toMatchObject([{}, {}, { device: "10.99.99.99" }]);
+});
