@@ -105,6 +105,8 @@ async function measureRound({ lines, quietLines, rsyslog, say, signal }: Latency
   let onSettled: () => void = () => undefined;
   const network: Network = await startNetwork({
     commitScale: 0,
+    // Every line is a change.
+    policies: "built-in",
     realRouter: { ...bench.api, address: undefined },
     onLog: (_, line) => {
       said.push(line);

@@ -107,6 +107,20 @@ describe("documents", () => {
     expect(strays).toEqual([]);
   });
 
+  test("say what to do about every failure, and about every event that warns", () => {
+    const headings = [...read("docs/operating.md").matchAll(/^### (\S+)$/gm)].map(([, name]) => name);
+    const failures = [...read("packages/shared/src/failure.ts").matchAll(/^ {2}"([a-z-]+)": \{/gm)];
+    const events = [
+      ...read("packages/shared/src/log/vocabulary.ts").matchAll(
+        /^ {2}"([a-z]+\.[a-z]+)": \{\s*level: "(?:warn|error|fatal)"/gm,
+      ),
+    ];
+    expect(failures.length).toBeGreaterThan(20);
+    expect(events.length).toBeGreaterThan(15);
+    const named = [...failures, ...events].map(([, name]) => name);
+    expect(headings.toSorted()).toEqual(named.toSorted());
+  });
+
   test("name only scripts that package.json has", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
     const strays: string[] = [];

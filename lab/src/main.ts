@@ -1,22 +1,24 @@
 /**
  * npm run lab: the main job, for real, on this machine.
  *
- * Starts the network (network.ts), plays the scenario, shows what happens, and stays for lines of one's own until Ctrl-C.
+ * Starts the network (network.ts), plays the scenarios one after the other, shows what happens, and stays for lines of one's own until Ctrl-C.
  */
 
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { attackAndLinkLoss } from "../scenarios/attack-and-link-loss.ts";
+import { bans } from "../scenarios/bans.ts";
 import { type Network, type NetworkOptions, type RealRouter, startNetwork } from "./network.ts";
 import { meetRealRouter, rememberGroup } from "./real-router.ts";
-import { openPlay, playScenario } from "./scenario.ts";
+import { type Finding, openPlay, playScenario } from "./scenario.ts";
 import { type Show, showForMachines, showForPeople } from "./show.ts";
 import { ensureSystemPackages } from "./system-packages.ts";
 
 const usage = `npm run lab [-- OPTIONS]
 
 A network on this machine: two routers (simulated VyOS 1.3 and 1.4, with a real rsyslogd each), HAProxy, two parsers,
-two beanstalkds, two responders. Plays an attack and a link loss and shows each step, then waits for lines of yours.
+two beanstalkds, two responders and their ledger. Plays an attack, a link loss, and bans that begin, spread and end;
+shows each step, then waits for lines of yours.
 
   --once              play, judge, print a verdict, end: exit 0 when everything holds, 1 when not
   --json              JSON lines instead of text
@@ -86,9 +88,13 @@ async function run(show: Show, ending: AbortSignal): Promise<number> {
   });
   const { play, close } = await openPlay(network, show.line);
   try {
-    const onStep: Parameters<typeof playScenario>[2] = (step, number) => show.step(number, step.says);
-    const findings = await playScenario(attackAndLinkLoss, play, onStep, ending);
-    if (findings === undefined) return failed;
+    let steps = 0;
+    const findings: Finding[] = [];
+    for (const scenario of [attackAndLinkLoss, bans]) {
+      const found = await playScenario(scenario, play, ({ says }) => show.step(++steps, says), ending);
+      if (found === undefined) return failed;
+      findings.push(...found);
+    }
     const everythingHolds = findings.every(({ holds }) => holds);
     show.verdict(findings, everythingHolds);
     if (!options.once) {
@@ -119,7 +125,7 @@ function invite(show: Show, { rsyslogds, pages, directory }: Network, realRouter
   const [first, second] = rsyslogds;
   show.heading("Now you. In another terminal:");
   show.plain(`
-  a line of your own on edge-1 (any address, any line of sshd or netplugd):
+  lines of your own on edge-1 (any address, any line of sshd or netplugd); the third of these is a ban on both routers:
     logger --socket ${first?.socket} -p auth.info -t 'sshd[4242]' 'Failed password for root from 203.0.113.50 port 2222 ssh2'
 
   on edge-2:
@@ -127,7 +133,8 @@ function invite(show: Show, { rsyslogds, pages, directory }: Network, realRouter
 
   HAProxy's own view:    ${pages.haproxy}
   metrics of parser-1:   ${pages.metrics}
-  the configuration:     ${directory}/logwarden.yaml`);
+  the configuration:     ${directory}/logwarden.yaml
+  the ledger:            ${directory}/ledger.db`);
   if (realRouter === undefined) {
     show.plain(
       "\n  a real router in the place of edge-1:\n    npm run lab -- --router https://192.0.2.1 --key-file FILE",

@@ -6,6 +6,8 @@
  *        ▲                                                                                     │ HTTPS API
  *        └─────────────────────────────────────────────────────────────────────────────────────┘
  *
+ * The responders share one ledger, a file of SQLite in the lab's directory.
+ *
  * Every host has an address of its own in 127.0.N.0/24, and the ports that people expect unless somebody has them, so
  * that several networks can run side by side.
  * Parts start in an order in which nobody meets a closed door (rsyslog would sleep for 30 s), and end in the reverse.
@@ -38,6 +40,8 @@ export interface NetworkOptions {
   commitScale: number;
   parsers?: number;
   responders?: number;
+  /** The inventory's policies; the lab's own unless told. "built-in": the first event acts, as in the original design. */
+  policies?: "built-in";
   /** Stands in for edge-1's API. */
   realRouter?: RealRouter;
   /** Where HAProxy also listens for syslog, for devices outside the lab: ADDRESS:PORT. */
@@ -70,6 +74,16 @@ export interface Network {
 
 /** The operators' network: whoever mistypes a password there is not banned (RFC 5737). */
 const allowed = "198.51.100.0/24";
+/**
+ * As an operator has them, but for the number, which is smaller so that the story is shorter: three failed logins within ten
+ * minutes are a ban, of all the routers at the edge.
+ */
+const policies = {
+  password_failed: { maxRetry: 3, findTime: "10m", banTime: "1h", growth: 2, banTimeMax: "7d", targets: ["edge"] },
+  interface_down: {},
+};
+/** A responder that dies is replaced while somebody watches. */
+const leaseMs = 3000;
 const releases = ["1.3", "1.4"] as const;
 /** What a router of the lab has; eth0 is the way to it and protected. */
 const interfaces = ["eth0", "eth1", "eth2"];
@@ -128,7 +142,8 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       ...routers,
     ];
     const config = `${directory}/logwarden.yaml`;
-    writeFileSync(config, inventoryYaml(devices, apis, options.realRouter?.address));
+    const ledger = `${directory}/ledger.db`;
+    writeFileSync(config, inventoryYaml(devices, apis, options));
     const common = (address: string): Record<string, string> => ({
       LOGWARDEN_CONFIG: config,
       LOGWARDEN_QUEUES: queues.map(({ address: queue }) => queue).join(","),
@@ -148,12 +163,17 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       LOGWARDEN_DRAIN_DELAY_MS: "1000",
       LOGWARDEN_DRAIN_DEADLINE_MS: "3000",
     });
+    const responderEnvironment = (address: string): Record<string, string> => ({
+      ...common(address),
+      LOGWARDEN_LEDGER: ledger,
+      LOGWARDEN_LEASE_MS: String(leaseMs),
+    });
     const count = (wanted: number | undefined): number[] => Array.from({ length: wanted ?? 2 }, (_, index) => index);
     const parsers = await Promise.all(
       count(options.parsers).map((index) => startOne("parser", index, parserEnvironment(host(111 + index)))),
     );
     const responders = await Promise.all(
-      count(options.responders).map((index) => startOne("responder", index, common(host(131 + index)))),
+      count(options.responders).map((index) => startOne("responder", index, responderEnvironment(host(131 + index)))),
     );
 
     const vip = { host: host(10), port: ports.syslog };
@@ -223,15 +243,25 @@ function startSimulatedRouter(
   });
 }
 
-function inventoryYaml(devices: Network["devices"], apis: Network["apis"], realAddress: string | undefined): string {
+function inventoryYaml(
+  devices: Network["devices"],
+  apis: Network["apis"],
+  { realRouter, policies: chosen }: NetworkOptions,
+): string {
   const entry = (name: string, address: string) => {
     const api = apis.find((one) => one.name === name);
     if (api === undefined) throw new Error(`no API of ${name}`);
     const { url, keyFile, fingerprint } = api;
     return { address, api: { url, keyFile, fingerprint }, protect: ["eth0"] };
   };
-  const inventory = Object.fromEntries(devices.map(({ name, address }) => [name, entry(name, address)]));
-  // The real router's own lines come from its own address, and act on it just the same.
-  if (realAddress !== undefined) inventory["real-router"] = entry("edge-1", realAddress);
-  return stringify({ devices: inventory, allow: [allowed] });
+  const inventory = Object.fromEntries(
+    devices.map(({ name, address }) => [name, { ...entry(name, address), tags: ["edge"] }]),
+  );
+  // The real router's own lines come from its own address. Bans reach it as edge-1: it has no tag, so that it is written to once.
+  const real = realRouter?.address === undefined ? {} : { "real-router": entry("edge-1", realRouter.address) };
+  return stringify({
+    devices: { ...inventory, ...real },
+    ...(chosen === "built-in" ? {} : { policies }),
+    allow: [allowed],
+  });
 }

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { connect } from "node:tls";
-import { addressOp, createClient, groupPath } from "@logwarden/vyos";
+import { addressOp, createClient, groupPath, type Outcome, type VyosClient } from "@logwarden/vyos";
 import type { RealRouter } from "./network.ts";
 
 /** How long a router may take to show its certificate. */
@@ -36,30 +36,55 @@ export async function meetRealRouter(
   return { url, keyFile, fingerprint: pinned, address: isIP(host) === 0 || host.startsWith("127.") ? undefined : host };
 }
 
-/** What the lab must put back: the members that the group had before it began. */
+/** What the lab must put back: the members that the groups had before it began. */
 export async function rememberGroup(router: RealRouter): Promise<{ restore: () => Promise<string> }> {
   const client = createClient({
     url: router.url,
     key: readFileSync(router.keyFile, "utf8").trim(),
     trust: { fingerprint: router.fingerprint },
   });
-  const read = () => client.returnValues(groupPath(4, "BAD_GUYS"));
-  const before = await read();
-  if (before.kind !== "done") {
-    client.close();
-    throw new Error(`the router cannot be read: ${before.kind}: ${before.text}`);
+  const before = await readGroups(client);
+  if (Array.isArray(before)) {
+    const restore = async (): Promise<string> => {
+      const after = await readGroups(client);
+      const added = Array.isArray(after)
+        ? after.filter(({ member }) => !before.some((one) => one.member === member))
+        : [];
+      const ops = added.map(({ member, family }) => addressOp("delete", family, "BAD_GUYS", member));
+      let failure = Array.isArray(after) ? undefined : after;
+      if (ops.length > 0) {
+        failure = failureIn(await client.configure(ops)) ?? failureIn(await client.save());
+      }
+      client.close();
+      if (failure === undefined)
+        return `${added.length} address(es) of the lab taken out of BAD_GUYS again, and saved.`;
+      const left = added.map(({ member }) => member).join(", ");
+      return `BAD_GUYS could NOT be put back (${failure}); take out by hand: ${left}`;
+    };
+    return { restore };
   }
-  const restore = async (): Promise<string> => {
-    const after = await read();
-    const added = after.kind === "done" ? after.data.filter((member) => !before.data.includes(member)) : [];
-    const ops = added.map((member) => addressOp("delete", 4, "BAD_GUYS", member));
-    const outcome = ops.length === 0 ? after : await client.configure(ops);
-    const saved = outcome.kind === "done" && ops.length > 0 ? await client.save() : outcome;
-    client.close();
-    if (saved.kind === "done") return `${added.length} address(es) of the lab taken out of BAD_GUYS again, and saved.`;
-    return `BAD_GUYS could NOT be put back (${saved.kind}: ${saved.text}); take out by hand: ${added.join(", ")}`;
-  };
-  return { restore };
+  client.close();
+  throw new Error(`the router cannot be read: ${before}`);
+}
+
+interface Member {
+  family: 4 | 6;
+  member: string;
+}
+
+/** The members of both groups; or, in words, why they cannot be read. */
+async function readGroups(client: VyosClient): Promise<Member[] | string> {
+  const members: Member[] = [];
+  for (const family of [4, 6] as const) {
+    const outcome = await client.returnValues(groupPath(family, "BAD_GUYS"));
+    if (outcome.kind !== "done") return `${outcome.kind}: ${outcome.text}`;
+    members.push(...outcome.data.map((member) => ({ family, member })));
+  }
+  return members;
+}
+
+function failureIn(outcome: Outcome<unknown>): string | undefined {
+  return outcome.kind === "done" ? undefined : `${outcome.kind}: ${outcome.text}`;
 }
 
 function certificateOf(host: string, port: number): Promise<string> {

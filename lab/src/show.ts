@@ -91,8 +91,27 @@ function inWords(line: LogLine): { mark: string; text: string } | undefined {
     case "task.reserved":
       return { mark: "▷", text: `task ${short(line)} reserved: ${field("type")} for ${field("device")}` };
     case "plan.made":
-      return { mark: "=", text: `plan for ${field("device")}: ${field("ops")} change(s) of ${field("tasks")} task(s)` };
+      return { mark: "=", text: `plan for ${field("device")}: ${field("ops")} change(s)` };
+    case "ban.started":
+      return {
+        mark: "●",
+        text: `ban: ${field("address")}, by ${field("by")}, until ${field("until")} (${field("reason")}), on ${listed(line["targets"])}`,
+      };
+    case "ban.ended":
+      return { mark: "○", text: `ban of ${field("address")} ended: ${field("reason")}, by ${field("by")}` };
+    case "lease.taken":
+      return { mark: "⇥", text: `works for ${field("device")} from now on` };
+    case "lease.given":
+      return { mark: "⇤", text: `works for ${field("device")} no longer: ${field("reason")}` };
+    case "drift.found":
+      return {
+        mark: "≠",
+        text: `${field("device")} is not as it was left: ${field("missing")} missing, ${field("returned")} are back`,
+      };
+    case "device.resumed":
+      return { mark: "✓", text: `${field("device")} answers again` };
     case "plan.empty":
+      if (line["reason"] === "counted") return { mark: "+", text: `counted: ${field("detail")}` };
       return { mark: "✗", text: `nothing to do: ${field("reason")} (${field("detail")})` };
     case "change.applied":
       return { mark: "✓", text: `${field("device")} committed in ${field("durationMs")} ms` };
@@ -117,6 +136,10 @@ function inWords(line: LogLine): { mark: string; text: string } | undefined {
 function requestInWords({ endpoint, ops }: RouterRequest): string | undefined {
   if (endpoint === "/retrieve") return undefined;
   return `${endpoint}  ${ops.map(({ op, path }) => [op, ...(path ?? [])].join(" ")).join("; ")}`;
+}
+
+function listed(words: unknown): string {
+  return Array.isArray(words) ? words.join(", ") : "";
 }
 
 function times(count: unknown): string {

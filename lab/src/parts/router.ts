@@ -1,4 +1,8 @@
-/** A simulated VyOS router as a part: a process of its own that exists only on the wire. */
+/**
+ * A simulated VyOS router as a part: a process of its own that exists only on the wire.
+ *
+ *   start ──▶ answers ──stop──▶ gone ──start──▶ answers again, with what it had saved
+ */
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { Program } from "./program.ts";
@@ -28,7 +32,8 @@ export interface RouterRequest {
 }
 
 export interface RouterPart {
-  program: Program;
+  /** Of its present life. */
+  readonly program: Program;
   name: string;
   url: string;
   fingerprint: string;
@@ -39,6 +44,10 @@ export interface RouterPart {
   /** Makes the router misbehave; see packages/vyos-sim/README.md. */
   inject(fault: Record<string, unknown>): Promise<void>;
   clearFaults(): Promise<void>;
+  /** Switches it off, or waits until it is off. */
+  stop(): Promise<void>;
+  /** Switches it on again, at the same address: it boots from what it had saved. */
+  start(): Promise<void>;
 }
 
 /** Starts a simulated router and waits until it listens. */
@@ -47,30 +56,35 @@ export async function startRouterPart(options: RouterOptions): Promise<RouterPar
   const keyFile = `${options.directory}/api-key`;
   writeFileSync(keyFile, `${options.key}\n`, { mode: 0o600 });
   const requests: RouterRequest[] = [];
-  const program = await Program.start({
-    name: options.name,
-    command: process.execPath,
-    args: [
-      `${root}packages/vyos-sim/src/main.ts`,
-      ...["--listen", `${options.host}:${options.port}`],
-      ...["--release", options.release],
-      ...["--key-file", keyFile],
-      ...["--state", options.directory],
-      ...["--commit-scale", String(options.commitScale)],
-      ...["--interfaces", options.interfaces.join(",")],
-      ...["--control", `${options.host}:0`],
-    ],
-    onLine: (text) => {
-      if (!text.startsWith('{"event":"request.received"')) return;
-      const request = JSON.parse(text) as RouterRequest;
-      requests.push(request);
-      options.onRequest?.(request);
-    },
-  });
-  const line = await program.line((text) => text.includes('"router.started"'));
-  const { url, fingerprint, control } = JSON.parse(line) as { url: string; fingerprint: string; control: string };
+  const boot = async (port: number) => {
+    const program = await Program.start({
+      name: options.name,
+      command: process.execPath,
+      args: [
+        `${root}packages/vyos-sim/src/main.ts`,
+        ...["--listen", `${options.host}:${port}`],
+        ...["--release", options.release],
+        ...["--key-file", keyFile],
+        ...["--state", options.directory],
+        ...["--commit-scale", String(options.commitScale)],
+        ...["--interfaces", options.interfaces.join(",")],
+        ...["--control", `${options.host}:0`],
+      ],
+      onLine: (text) => {
+        if (!text.startsWith('{"event":"request.received"')) return;
+        const request = JSON.parse(text) as RouterRequest;
+        requests.push(request);
+        options.onRequest?.(request);
+      },
+    });
+    const line = await program.line((text) => text.includes('"router.started"'));
+    const { url, fingerprint, control } = JSON.parse(line) as { url: string; fingerprint: string; control: string };
+    return { program, url, fingerprint, control };
+  };
+  let life = await boot(options.port);
+  const { url, fingerprint } = life;
   const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const response = await fetch(`${control}${path}`, {
+    const response = await fetch(`${life.control}${path}`, {
       method,
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
@@ -79,7 +93,9 @@ export async function startRouterPart(options: RouterOptions): Promise<RouterPar
     return response.json();
   };
   return {
-    program,
+    get program() {
+      return life.program;
+    },
     name: options.name,
     url,
     fingerprint,
@@ -88,5 +104,9 @@ export async function startRouterPart(options: RouterOptions): Promise<RouterPar
     state: () => call("GET", "/state") as Promise<{ active: unknown; saved: unknown }>,
     inject: async (fault) => void (await call("POST", "/faults", fault)),
     clearFaults: async () => void (await call("DELETE", "/faults")),
+    stop: async () => void (await life.program.stop()),
+    start: async () => {
+      life = await boot(Number(new URL(url).port));
+    },
   };
 }

@@ -6,7 +6,6 @@
  */
 
 import type { NewBan, Target } from "@logwarden/ledger";
-import { formatDuration } from "@logwarden/shared/duration";
 import { parseSubject, type Subject, subjectOf } from "@logwarden/shared/subject";
 import type { OrderTask } from "@logwarden/shared/task";
 import { type Asked, type Deciding, type Decision, receivedAtMs } from "./decide.ts";
@@ -77,8 +76,8 @@ async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Pr
     return wanted;
   });
   if (made.id === wanted.id) {
-    const until = seconds === -1 ? "permanent" : formatDuration(seconds);
-    const { id, reason, dryRun: isDry } = wanted;
+    const { id, reason, dryRun: isDry, endsAtMs } = wanted;
+    const until = endsAtMs === null ? "permanent" : new Date(endsAtMs).toISOString();
     log.say("ban.started", {
       ...{ ban: id, address: subject.text, by, type: "ban", device: "", reason, until, targets, dryRun: isDry },
     });
