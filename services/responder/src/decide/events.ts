@@ -12,7 +12,7 @@ import type { BannedType, Chosen, InterfacePolicy, Policies } from "@logwarden/s
 import { single, type Subject, subjectOf } from "@logwarden/shared/subject";
 import type { EventTask } from "@logwarden/shared/task";
 import { type Asked, type Deciding, type Decision, type NothingReason, receivedAtMs } from "./decide.ts";
-import { type Happening, judge, type Judgement, mostWithin, type Verdict } from "./judge.ts";
+import { type Before, type Happening, judge, type Judgement, mostWithin, type Verdict } from "./judge.ts";
 
 type Fall = {
   handle: number;
@@ -153,8 +153,10 @@ async function decideTogether(
   const recorded = await transaction.sightingsOfTasks(ids);
   const led = await transaction.bansOfTasks(ids);
   const before = await transaction.sightingsOf([...new Set(counted)], nowMs - 2 * eventAgeMsMax);
-  const known = new Map<string, Ban | undefined>([...recorded.keys()].map((id) => [id, led.get(id)]));
-  for (const [id, ban] of led) known.set(id, ban);
+  const known = new Map<string, Before>(
+    [...recorded].map(([id, { banId }]) => [id, { ban: led.get(id), isCovered: banId !== null }]),
+  );
+  for (const [id, ban] of led) known.set(id, { ban, isCovered: true });
 
   const decisions = new Map<number, Decision>();
   const judgements = [...happenings.values()].map(({ subject, list }) => {
@@ -191,6 +193,9 @@ function follow(subject: string, { place, chosen }: Happening<number>, verdict: 
   const nothing = (reason: NothingReason, detail: string): Decision => ({ kind: "nothing", reason, detail });
   const enforce = ({ targets, dryRun, reason }: Pick<Ban, "targets" | "dryRun" | "reason">): Decision =>
     dryRun ? nothing("dry-run", `would be banned: ${reason}`) : { kind: "enforce", subjects: [subject], targets };
+  // Where a ban is not on this router yet, the task waits for it, and is deleted when that is saved.
+  const follows = (): Decision =>
+    enforce({ targets: [`device:${place.key}`], dryRun: chosen.policy.dryRun, reason: "already" });
   switch (verdict.kind) {
     case "too-old":
       return nothing("too-old", "the line is older than anything that is counted");
@@ -199,10 +204,10 @@ function follow(subject: string, { place, chosen }: Happening<number>, verdict: 
     case "counted":
       return nothing("counted", `${verdict.seen} of ${chosen.policy.maxRetry}`);
     case "already-banned":
-      // Where the ban is not on this router yet, the task waits for it, and is deleted when that is saved.
-      return enforce({ targets: [`device:${place.key}`], dryRun: chosen.policy.dryRun, reason: "already" });
+      return follows();
     case "repeated":
-      return verdict.ban === undefined ? nothing("repeated", "counted when it came first") : enforce(verdict.ban);
+      if (verdict.ban !== undefined) return enforce(verdict.ban);
+      return verdict.isCovered ? follows() : nothing("repeated", "counted when it came first");
     case "banned":
       return enforce(verdict.ban);
   }
