@@ -86,11 +86,13 @@ export interface NewSighting {
   count: number;
   /** When its line was received, as its task says; never in the future of the recorder. */
   atMs: number;
+  /** In force when it came: then it is recorded so that its task is known, and counts for nothing. */
+  banId?: string | null;
 }
 
 export interface Sighting extends NewSighting {
   recordedAtMs: number;
-  /** The ban that it completed; null when it was only counted. */
+  /** The ban that it led to, or came during; null when it was only counted. */
   banId: string | null;
 }
 

@@ -23,6 +23,8 @@ import { Leases } from "./lease/leases.ts";
 import { createOrders } from "./orders.ts";
 import type { Tube } from "./take-batch.ts";
 
+export type { Tube };
+
 export interface ResponderOptions {
   /** Unique among all responders and all their lives. */
   id: string;
