@@ -75,11 +75,11 @@ export function createDecider(options: DecideOptions): Decider {
       const decisions: Decision[] = [];
       // Orders keep their place among the events: what came before an unban is over with it, what comes behind it is not.
       for (let from = 0; from < asked.length; ) {
-        const events = leadingEvents(asked.slice(from), options.policies.forgivingCounters.length > 0);
+        const events = leadingEvents(asked.slice(from));
         if (events.length > 0) decisions.push(...(await decideEvents(complete, events)));
         from += events.length;
         const order = asked[from];
-        if (order === undefined || isEvent(order.task)) continue;
+        if (order === undefined) break;
         decisions.push(await decideOrder(complete, order as Asked<OrderTask>));
         from++;
       }
@@ -88,17 +88,8 @@ export function createDecider(options: DecideOptions): Decider {
   };
 }
 
-/**
- * What can be decided in one transaction: events up to an order; and up to a login that works and takes back what came before
- * it, since a transaction begins with that.
- */
-function leadingEvents(asked: readonly Asked[], loginsForgive: boolean): Asked<EventTask>[] {
-  let isCounting = false;
-  const end = asked.findIndex(({ task }) => {
-    const isLogin = loginsForgive && task.type === "login_succeeded";
-    isCounting ||= !isLogin;
-    return !isEvent(task) || (isLogin && isCounting);
-  });
+function leadingEvents(asked: readonly Asked[]): Asked<EventTask>[] {
+  const end = asked.findIndex(({ task }) => !isEvent(task));
   return (end === -1 ? asked : asked.slice(0, end)) as Asked<EventTask>[];
 }
 

@@ -112,7 +112,9 @@ describe("nothing is counted", () => {
   test("of a task that is known, or that comes twice in one batch", () => {
     const one = happening(1);
     expect(kinds([one, { ...one }, happening(1)])).toEqual(["counted", "repeated", "counted"]);
-    expect(kinds([happening(1, { taskId: "known" })], { known: new Map([["known", ban()]]) })).toEqual(["repeated"]);
+    expect(
+      kinds([happening(1, { taskId: "known" })], { known: new Map([["known", { ban: ban(), isCovered: true }]]) }),
+    ).toEqual(["repeated"]);
   });
 
   test("of a line older than what can be told from its repetition", () => {
