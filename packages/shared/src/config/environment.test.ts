@@ -1,5 +1,17 @@
-import { expect, test } from "@jest/globals";
-import { ConfigurationError, forms, readEnvironment, readPart, readTogether, variable } from "./environment.ts";
+import { describe, expect, test } from "@jest/globals";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import {
+  ConfigurationError,
+  forms,
+  ledgerAddress,
+  ledgerVariables,
+  readEnvironment,
+  readOwnVariables,
+  readPart,
+  readTogether,
+  variable,
+} from "./environment.ts";
 
 const variables = {
   listen: variable({ schema: forms.endpoint, about: "", example: "127.0.0.1:1", default: "127.0.0.1:10514" }),
@@ -68,4 +80,54 @@ test("independent parts complain together, and whole parts come out as they were
   expect(() => readTogether({ a: fails("A"), b: () => 1, c: fails("C") })).toThrow(
     new ConfigurationError(["A: is wrong", "C: is wrong"]),
   );
+});
+
+test("a program in a person's shell passes over variables that are a service's, and still complains about its own", () => {
+  const environment = { LOGWARDEN_LISTEN: "127.0.0.1:1", LOGWARDEN_LEDGER: "/tmp/l.db" };
+  expect(readOwnVariables(ledgerVariables, environment)).toEqual({ ledger: "/tmp/l.db", ledgerUrlFile: undefined });
+  expect(() => readOwnVariables({ queues: variables.queues }, environment)).toThrow("LOGWARDEN_QUEUES: must be set");
+});
+
+describe("the ledger is", () => {
+  const addressIn = (environment: Record<string, string>): string =>
+    ledgerAddress(readOwnVariables(ledgerVariables, environment));
+  const withFile = (content: string, use: (path: string) => void): void => {
+    const directory = mkdtempSync(`${tmpdir()}/logwarden-environment-`);
+    writeFileSync(`${directory}/url`, content);
+    try {
+      use(`${directory}/url`);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  };
+
+  test("a file unless told, or a database whose URL is in the open", () => {
+    expect(addressIn({})).toBe("/var/lib/logwarden/ledger.db");
+    expect(addressIn({ LOGWARDEN_LEDGER: "/tmp/a.db" })).toBe("/tmp/a.db");
+    expect(addressIn({ LOGWARDEN_LEDGER: "postgres://jo@db/logwarden" })).toBe("postgres://jo@db/logwarden");
+  });
+
+  test("a database whose URL is in a file, which comes first", () => {
+    withFile("postgres://jo:secret@db/logwarden\n", (path) => {
+      expect(addressIn({ LOGWARDEN_LEDGER: "/tmp/a.db", LOGWARDEN_LEDGER_URL_FILE: path })).toBe(
+        "postgres://jo:secret@db/logwarden",
+      );
+    });
+  });
+
+  test("refused with a password that every log would show, and the complaint does not show it either", () => {
+    const read = (): string => addressIn({ LOGWARDEN_LEDGER: "postgres://jo:secret@db/logwarden" });
+    expect(read).toThrow("LOGWARDEN_LEDGER: holds a password; write the whole URL into a file");
+    expect(read).not.toThrow("secret");
+  });
+
+  test("refused when its file is missing or holds something else, which is not repeated", () => {
+    expect(() => addressIn({ LOGWARDEN_LEDGER_URL_FILE: "/nowhere/url" })).toThrow(
+      /^LOGWARDEN_LEDGER_URL_FILE: .*ENOENT/,
+    );
+    withFile("secret", (path) => {
+      expect(() => addressIn({ LOGWARDEN_LEDGER_URL_FILE: path })).toThrow(`${path} holds no URL such as postgres://`);
+      expect(() => addressIn({ LOGWARDEN_LEDGER_URL_FILE: path })).not.toThrow("secret");
+    });
+  });
 });

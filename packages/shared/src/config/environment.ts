@@ -5,6 +5,7 @@
  * a typo is not a default. Read once, in main.ts of a service; nothing else looks there.
  */
 
+import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { parseEndpoint, parsePrefix } from "../ip/address.ts";
 
@@ -77,14 +78,31 @@ export function readEnvironment<V extends Record<string, Variable<unknown>>>(
   variables: V,
   environment: Readonly<Record<string, string | undefined>>,
 ): EnvironmentValues<V> {
-  const complaints: string[] = [];
-  const values: Record<string, unknown> = {};
   const known = new Set(Object.keys(variables).map(environmentName));
-  for (const name of Object.keys(environment).sort()) {
-    if (name.startsWith(environmentPrefix) && !known.has(name)) {
-      complaints.push(`${name}: no such variable; known are ${[...known].join(", ")}`);
-    }
-  }
+  const strangers = Object.keys(environment)
+    .filter((name) => name.startsWith(environmentPrefix) && !known.has(name))
+    .sort()
+    .map((name) => `${name}: no such variable; known are ${[...known].join(", ")}`);
+  return readValues(variables, environment, strangers);
+}
+
+/**
+ * As readEnvironment, for a program that a person runs in a shell: variables with our prefix that it does not know are a service's.
+ * @throws ConfigurationError with all complaints
+ */
+export function readOwnVariables<V extends Record<string, Variable<unknown>>>(
+  variables: V,
+  environment: Readonly<Record<string, string | undefined>>,
+): EnvironmentValues<V> {
+  return readValues(variables, environment, []);
+}
+
+function readValues<V extends Record<string, Variable<unknown>>>(
+  variables: V,
+  environment: Readonly<Record<string, string | undefined>>,
+  complaints: string[],
+): EnvironmentValues<V> {
+  const values: Record<string, unknown> = {};
   for (const [field, { schema, example, default: fallback }] of Object.entries(variables)) {
     const name = environmentName(field);
     const seen = environment[name] === "" ? undefined : environment[name];
@@ -111,7 +129,7 @@ export function describeEnvironment(variables: Record<string, Variable<unknown>>
     .join("\n");
 }
 
-function environmentName(field: string): string {
+export function environmentName(field: string): string {
   return environmentPrefix + field.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
@@ -189,3 +207,46 @@ export const commonVariables = {
     default: "info",
   }),
 };
+
+/** Where the ledger is: for every program that reads or writes it. `ledgerAddress` makes one text of the two. */
+export const ledgerVariables = {
+  ledger: variable({
+    schema: forms.text,
+    about:
+      "Who is banned: a file of SQLite that the services of one host share, or postgres://USER@HOST/DATABASE for a cluster. A URL with a password belongs into ledgerUrlFile.",
+    example: "postgres://logwarden@db.example.net/logwarden",
+    default: "/var/lib/logwarden/ledger.db",
+  }),
+  ledgerUrlFile: variable({
+    schema: forms.pathOrNone,
+    about: "A file that holds the URL of the ledger, with its password; it comes before ledger.",
+    example: "/run/secrets/ledger-url",
+    default: "",
+  }),
+};
+
+/**
+ * The path of a file, or the URL of a database: a secret if it holds a password.
+ * @throws ConfigurationError when the file cannot be read or holds no URL, and for a password where every log would show it
+ */
+export function ledgerAddress({ ledger, ledgerUrlFile }: EnvironmentValues<typeof ledgerVariables>): string {
+  if (ledgerUrlFile === undefined) {
+    if (!isDatabaseUrl(ledger) || URL.parse(ledger)?.password === "") return ledger;
+    const url = URL.parse(ledger) === null ? "is no URL that can be read" : "holds a password";
+    throw new ConfigurationError([`${environmentName("ledger")}: ${url}; ${fileAdvice}`]);
+  }
+  const name = environmentName("ledgerUrlFile");
+  const url = readPart(name, () => readFileSync(ledgerUrlFile, "utf8")).trim();
+  if (isDatabaseUrl(url) && URL.parse(url) !== null) return url;
+  // It may be a password: it is not repeated.
+  throw new ConfigurationError([
+    `${name}: ${ledgerUrlFile} holds no URL such as ${ledgerVariables.ledger.example}, alone on a line`,
+  ]);
+}
+
+const fileAdvice = "write the whole URL into a file and name it in LOGWARDEN_LEDGER_URL_FILE";
+
+/** Whether the ledger is a database over the network, and not a file. */
+export function isDatabaseUrl(address: string): boolean {
+  return /^postgres(ql)?:\/\//.test(address);
+}
