@@ -29,8 +29,11 @@ export interface Deciding {
   /**
    * Locks the subjects until the transaction ends (in one order, so that two responders never wait for each other) and reads
    * what is known of them. What has never been seen has zeros.
+   *
+   * There is no clock here: with `nowMs`, bans whose end is over then are left out of `activeBans`; without it they are in
+   * it until somebody has marked them, and the caller looks at `endsAtMs`.
    */
-  lock(subjects: readonly string[]): Promise<Map<string, SubjectFacts>>;
+  lock(subjects: readonly string[], nowMs?: number): Promise<Map<string, SubjectFacts>>;
   /** Sightings of these tasks that are recorded already, by task id. */
   sightingsOfTasks(taskIds: readonly string[]): Promise<Map<string, Sighting>>;
   /** Bans that these tasks led to, by task id. */
@@ -51,7 +54,10 @@ export interface Deciding {
     only?: { type: string; device: string };
   }): Promise<Ban[]>;
   /** Writes what is given, leaves the rest. */
-  update(subject: string, facts: Partial<Pick<SubjectFacts, "countedAfterMs" | "pardonedUntilMs" | "offences">>): Promise<void>;
+  update(
+    subject: string,
+    facts: Partial<Pick<SubjectFacts, "countedAfterMs" | "pardonedUntilMs" | "offences">>,
+  ): Promise<void>;
   /** Forgets counted sightings of the subject up to `atMs`; of this user only, where one is given. @returns how many */
   forget(subject: string, atMs: number, user?: string): Promise<number>;
   addHits(hits: ReadonlyMap<string, number>): Promise<void>;
@@ -133,9 +139,13 @@ export interface Ledger {
   /** How many subjects have a ban in force. */
   countBanned(nowMs: number): Promise<number>;
   sightings(query: { subject?: string; sinceMs?: number; limit?: number }): Promise<Sighting[]>;
-  auditTrail(query: { subject?: string; router?: string; action?: AuditAction; sinceMs?: number; limit?: number }): Promise<
-    AuditEntry[]
-  >;
+  auditTrail(query: {
+    subject?: string;
+    router?: string;
+    action?: AuditAction;
+    sinceMs?: number;
+    limit?: number;
+  }): Promise<AuditEntry[]>;
   setRouter(state: RouterState): Promise<void>;
   routers(): Promise<RouterState[]>;
   /** How many placements of each router are verified, not yet, and in error. */

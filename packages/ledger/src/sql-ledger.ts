@@ -1,0 +1,80 @@
+/** The ledger over SQL: each method is one transaction; prune and expire are several, bounded each. */
+
+import { readAudit, writeAudit } from "./audit.ts";
+import { bannedSubjects, countBanned, expireSome, readBans } from "./bans.ts";
+import { decideIn } from "./decide.ts";
+import { type Engine, repeat, transact } from "./engine.ts";
+import * as leases from "./leases.ts";
+import type { Ledger } from "./ledger.ts";
+import * as placements from "./placements.ts";
+import { pruneStepIsDone, pruneSteps } from "./prune.ts";
+import * as routers from "./routers.ts";
+import { readSightings } from "./sightings.ts";
+import { nextEndOn, pendingOn, wantedOn } from "./wanted.ts";
+
+export function ledgerOver(engine: Engine): Ledger {
+  const { db, dialect } = engine;
+  // One statement sees one moment by itself.
+  const read = <T>(work: () => Promise<T>): Promise<T> => repeat(engine, work);
+  const write = <T>(work: Parameters<typeof transact<T>>[2]): Promise<T> => transact(engine, "write", work);
+
+  return {
+    decide: (work) => write((tx) => decideIn(tx, work)),
+
+    wantedOn: (place, nowMs) => read(() => wantedOn(db, place, nowMs)),
+    pendingOn: (place, nowMs) => transact(engine, "read", (tx) => pendingOn(tx, place, nowMs)),
+    nextEndOn: (place, nowMs) => read(() => nextEndOn(db, place, nowMs)),
+    placementsOn: (router) => read(() => placements.placementsOn(db, router)),
+    placementsOf: (subject) => read(() => placements.placementsOf(db, subject)),
+    intend: (router, subjects, atMs) => write((tx) => placements.intend(tx, router, subjects, atMs)),
+    placed: (router, subjects, atMs) => write((tx) => placements.placed(tx, router, subjects, atMs)),
+    misplaced: (router, errors, atMs) => write((tx) => placements.misplaced(tx, router, errors, atMs)),
+    removed: (router, subjects, atMs) => write((tx) => placements.removed(tx, router, subjects, atMs)),
+    missing: (router, subjects) => write((tx) => placements.missing(tx, router, subjects)),
+
+    expire: async (nowMs) => {
+      let expired = 0;
+      for (;;) {
+        const { count, more } = await write((tx) => expireSome(tx, nowMs));
+        expired += count;
+        if (!more) return expired;
+      }
+    },
+    bannedSubjects: (nowMs) => read(() => bannedSubjects(db, nowMs)),
+
+    interfacesOn: (router) => read(() => routers.interfacesOn(db, router)),
+    setInterface: (state) => write((tx) => routers.setInterface(tx, state)),
+
+    beat: (responder) => write((tx) => leases.beat(tx, responder)),
+    addLeases: (devices) => write((tx) => leases.addLeases(tx, devices)),
+    claim: (id, seen) => write((tx) => leases.claim(tx, dialect, id, seen)),
+    release: (id, devices) => write((tx) => leases.release(tx, id, devices)),
+    leave: (id) => write((tx) => leases.leave(tx, id)),
+    bury: (ids) => write((tx) => leases.bury(tx, ids)),
+
+    bans: (query) => transact(engine, "read", (tx) => readBans(tx, query)),
+    countBanned: (nowMs) => read(() => countBanned(db, nowMs)),
+    sightings: (query) => read(() => readSightings(db, query)),
+    auditTrail: (query) => read(() => readAudit(db, query)),
+    setRouter: (state) => write((tx) => routers.setRouter(tx, state)),
+    routers: () => read(() => routers.readRouters(db)),
+    countPlacements: () => read(() => placements.countPlacements(db)),
+    leases: () => read(() => leases.readLeases(db)),
+    responders: () => read(() => leases.readResponders(db)),
+    writeAudit: (entries) => write((tx) => writeAudit(tx, entries)),
+
+    prune: async (before) => {
+      let rows = 0;
+      for (const step of pruneSteps) {
+        for (;;) {
+          const deleted = await write((tx) => step(tx, dialect, before));
+          rows += deleted;
+          if (pruneStepIsDone(deleted)) break;
+        }
+      }
+      return rows;
+    },
+
+    close: () => db.destroy(),
+  };
+}
