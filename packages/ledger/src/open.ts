@@ -13,16 +13,18 @@ export interface LedgerOptions {
   file?: string;
   /** At most so many connections to PostgreSQL (10). */
   poolMax?: number;
+  /** For those who only look: a ledger that would have to be made or migrated first is refused, and nothing is written. */
+  existingOnly?: boolean;
 }
 
 /** Checks the database and brings it to this release. @throws LedgerError, whose message says what to do */
-export async function openLedger({ url, file, poolMax }: LedgerOptions): Promise<Ledger> {
+export async function openLedger({ url, file, poolMax, existingOnly = false }: LedgerOptions): Promise<Ledger> {
   if (url !== undefined && file === undefined) {
-    if (/^postgres(ql)?:\/\//.test(url)) return ledgerOver(await openPostgres(url, poolMax));
+    if (/^postgres(ql)?:\/\//.test(url)) return ledgerOver(await openPostgres(url, { poolMax, existingOnly }));
     throw new LedgerError("address-invalid", "expected an address that begins with postgres://, this one does not");
   }
   if (file !== undefined && url === undefined && file.trim() !== "" && !file.startsWith("file:")) {
-    return ledgerOver(await openSqlite(file));
+    return ledgerOver(await openSqlite(file, existingOnly));
   }
   throw new LedgerError(
     "address-invalid",

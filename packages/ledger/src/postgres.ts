@@ -8,7 +8,7 @@ import pg from "pg";
 import { postgresDialect } from "./dialect.ts";
 import type { Engine } from "./engine.ts";
 import { codeOf, LedgerError, type LedgerErrorCode, messageOf } from "./errors.ts";
-import { migrate, missingMigrations } from "./migrate.ts";
+import { migrate, missingMigrations, older } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { storable } from "./storable.ts";
 
@@ -39,7 +39,10 @@ const migrationMsMax = 300_000;
 /** The key of the advisory lock under which migrations run: "LOGW". */
 const migrationLock = 0x4c_4f_47_57;
 
-export async function openPostgres(url: string, poolMax = poolMaxDefault): Promise<Engine> {
+export async function openPostgres(
+  url: string,
+  { poolMax = poolMaxDefault, existingOnly = false }: { poolMax?: number | undefined; existingOnly?: boolean } = {},
+): Promise<Engine> {
   const database = describe(url);
   const pool = new pg.Pool({
     ...{ connectionString: url, Client: CleanClient, application_name: "logwarden", max: poolMax },
@@ -60,7 +63,7 @@ export async function openPostgres(url: string, poolMax = poolMaxDefault): Promi
   const explain = (error: unknown): LedgerError | undefined => explainPostgres(error, database);
   const engine: Engine = { db, database, dialect: postgresDialect, repeatMsMax, explain, asksToRepeat: isCollision };
   try {
-    await bringUp(engine);
+    await bringUp(engine, existingOnly);
     return engine;
   } catch (error) {
     await db.destroy();
@@ -68,8 +71,10 @@ export async function openPostgres(url: string, poolMax = poolMaxDefault): Promi
   }
 }
 
-async function bringUp({ db, dialect, database }: Engine): Promise<void> {
-  if ((await missingMigrations(db, dialect, database)).length === 0) return;
+async function bringUp({ db, dialect, database }: Engine, existingOnly: boolean): Promise<void> {
+  const missing = await missingMigrations(db, dialect, database);
+  if (missing.length === 0) return;
+  if (existingOnly) throw older(database, missing);
   await db.transaction().execute(async (transaction) => {
     for (const limit of ["statement_timeout", "lock_timeout"]) {
       await sql`select set_config(${limit}, ${String(migrationMsMax)}, true)`.execute(transaction);

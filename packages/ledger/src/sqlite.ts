@@ -6,6 +6,7 @@
  * that a process with a queue to touch and a health check to answer is never stopped for long.
  */
 
+import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import {
   Kysely,
@@ -18,7 +19,7 @@ import {
 import { sqliteDialect } from "./dialect.ts";
 import { type Engine, repeat } from "./engine.ts";
 import { codeOf, LedgerError, type LedgerErrorCode, messageOf } from "./errors.ts";
-import { migrate, missingMigrations } from "./migrate.ts";
+import { absent, migrate, missingMigrations, older } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { checkFile, createFile } from "./sqlite-file.ts";
 import { storable } from "./storable.ts";
@@ -36,8 +37,9 @@ const repeatMsMax = 15_000;
 const applicationId = 0x4c_4f_47_57;
 
 /** Opens the file, makes it where there is none; ":memory:" for a ledger that ends with this process. */
-export async function openSqlite(file: string): Promise<Engine> {
+export async function openSqlite(file: string, existingOnly = false): Promise<Engine> {
   const inMemory = file === ":memory:";
+  if (existingOnly && !inMemory && !existsSync(file)) throw absent(file);
   if (!inMemory && !checkFile(file)) {
     await createFile(file, async (unfinished) => {
       const engine = connect(unfinished, file);
@@ -53,7 +55,7 @@ export async function openSqlite(file: string): Promise<Engine> {
   try {
     await repeat(engine, async () => {
       if (!inMemory) verify(engine.raw, file);
-      await bringUp(engine);
+      await bringUp(engine, existingOnly);
     });
     return engine;
   } catch (error) {
@@ -89,7 +91,7 @@ function verify(raw: Database.Database, file: string): void {
   if (answer !== "ok") throw damaged(file, String(answer));
 }
 
-async function bringUp(engine: Engine & { raw: Database.Database }): Promise<void> {
+async function bringUp(engine: Engine & { raw: Database.Database }, existingOnly = false): Promise<void> {
   const { raw, db, dialect, database } = engine;
   raw.pragma("journal_mode = WAL");
   // FULL: what was committed survives a power cut. With NORMAL the last transactions would be lost, and with them what we
@@ -100,7 +102,9 @@ async function bringUp(engine: Engine & { raw: Database.Database }): Promise<voi
   raw.pragma("trusted_schema = OFF");
   // After a long read the log may have grown; it need not keep the room.
   raw.pragma(`journal_size_limit = ${64 * 1024 * 1024}`);
-  if ((await missingMigrations(db, dialect, database)).length === 0) return;
+  const missing = await missingMigrations(db, dialect, database);
+  if (missing.length === 0) return;
+  if (existingOnly) throw older(database, missing);
   await db.transaction().execute(async (transaction) => {
     raw.pragma(`application_id = ${applicationId}`);
     await migrate(transaction, dialect, database);
