@@ -5,15 +5,14 @@
  *   reserve ──▶ plan ──▶ apply ──▶ settle
  */
 
-import { readFileSync } from "node:fs";
 import { Consumer, parseNodeAddress, Producer } from "@logwarden/queue";
-import { Failure } from "@logwarden/shared/failure";
 import { readPart, readTogether } from "@logwarden/shared/environment";
 import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
 import { runService } from "@logwarden/shared/process";
 import { type QueueEvent, sayQueueEvent } from "@logwarden/shared/queue-events";
 import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
-import { createClient, type Trust, type VyosClient } from "@logwarden/vyos";
+import type { VyosClient } from "@logwarden/vyos";
+import { connectTo } from "./apply/connect.ts";
 import { responderVariables } from "./config.ts";
 import { workDevice } from "./device-worker.ts";
 import { forwardIntake } from "./intake.ts";
@@ -29,7 +28,7 @@ await runService({
       inventory: () => readInventory(config),
       nodes: () => readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)),
     });
-    const connect = (api: DeviceApi): VyosClient => connectTo(api, configureTimeoutMs);
+    const connect = (api: DeviceApi): VyosClient => connectTo(api, { configureMs: configureTimeoutMs });
     // Every key, certificate and fingerprint is read once now, so that a mistake stops the start and not the first ban.
     const tries = inventory.devices.flatMap(({ key, api }) =>
       api === undefined ? [] : [[key, () => readPart(`${config}: devices.${key}.api`, () => connect(api).close())]],
@@ -83,20 +82,3 @@ await runService({
     };
   },
 });
-
-/** @throws Failure device-key-unreadable: files are read anew each time, and may be missing while somebody rotates a key */
-function connectTo({ url, keyFile, trust }: DeviceApi, configureMs: number): VyosClient {
-  const key = readSecret(keyFile).trim();
-  if (key === "") throw new Failure("device-key-unreadable", `${keyFile} is empty`);
-  const trusted: Trust = "caFile" in trust ? { ca: readSecret(trust.caFile) } : trust;
-  return createClient({ url, key, trust: trusted, timeouts: { configureMs } });
-}
-
-function readSecret(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Failure("device-key-unreadable", `${path}: ${reason}`, { cause });
-  }
-}
