@@ -89,7 +89,7 @@ test("a program in a person's shell passes over variables that are a service's, 
 });
 
 describe("the ledger is", () => {
-  const addressIn = (environment: Record<string, string>): string =>
+  const addressIn = (environment: Record<string, string>) =>
     ledgerAddress(readOwnVariables(ledgerVariables, environment));
   const withFile = (content: string, use: (path: string) => void): void => {
     const directory = mkdtempSync(`${tmpdir()}/logwarden-environment-`);
@@ -102,21 +102,23 @@ describe("the ledger is", () => {
   };
 
   test("a file unless told, or a database whose URL is in the open", () => {
-    expect(addressIn({})).toBe("/var/lib/logwarden/ledger.db");
-    expect(addressIn({ LOGWARDEN_LEDGER: "/tmp/a.db" })).toBe("/tmp/a.db");
-    expect(addressIn({ LOGWARDEN_LEDGER: "postgres://jo@db/logwarden" })).toBe("postgres://jo@db/logwarden");
+    expect(addressIn({})).toEqual({ file: "/var/lib/logwarden/ledger.db" });
+    expect(addressIn({ LOGWARDEN_LEDGER: "/tmp/a.db" })).toEqual({ file: "/tmp/a.db" });
+    expect(addressIn({ LOGWARDEN_LEDGER: "postgres://jo@db/logwarden" })).toEqual({
+      url: "postgres://jo@db/logwarden",
+    });
   });
 
   test("a database whose URL is in a file, which comes first", () => {
     withFile("postgres://jo:secret@db/logwarden\n", (path) => {
-      expect(addressIn({ LOGWARDEN_LEDGER: "/tmp/a.db", LOGWARDEN_LEDGER_URL_FILE: path })).toBe(
-        "postgres://jo:secret@db/logwarden",
-      );
+      expect(addressIn({ LOGWARDEN_LEDGER: "/tmp/a.db", LOGWARDEN_LEDGER_URL_FILE: path })).toEqual({
+        url: "postgres://jo:secret@db/logwarden",
+      });
     });
   });
 
   test("refused with a password that every log would show, and the complaint does not show it either", () => {
-    const read = (): string => addressIn({ LOGWARDEN_LEDGER: "postgres://jo:secret@db/logwarden" });
+    const read = () => addressIn({ LOGWARDEN_LEDGER: "postgres://jo:secret@db/logwarden" });
     expect(read).toThrow("LOGWARDEN_LEDGER: holds a password; write the whole URL into a file");
     expect(read).not.toThrow("secret");
   });

@@ -225,28 +225,26 @@ export const ledgerVariables = {
   }),
 };
 
-/**
- * The path of a file, or the URL of a database: a secret if it holds a password.
- * @throws ConfigurationError when the file cannot be read or holds no URL, and for a password where every log would show it
- */
-export function ledgerAddress({ ledger, ledgerUrlFile }: EnvironmentValues<typeof ledgerVariables>): string {
+/** As openLedger takes it. The URL is a secret if it holds a password. */
+export type LedgerAddress = { file: string } | { url: string };
+
+/** @throws ConfigurationError when the file cannot be read or holds no URL, and for a password where every log would show it */
+export function ledgerAddress({ ledger, ledgerUrlFile }: EnvironmentValues<typeof ledgerVariables>): LedgerAddress {
   if (ledgerUrlFile === undefined) {
-    if (!isDatabaseUrl(ledger) || URL.parse(ledger)?.password === "") return ledger;
-    const url = URL.parse(ledger) === null ? "is no URL that can be read" : "holds a password";
-    throw new ConfigurationError([`${environmentName("ledger")}: ${url}; ${fileAdvice}`]);
+    if (!databaseUrl.test(ledger)) return { file: ledger };
+    if (URL.parse(ledger)?.password === "") return { url: ledger };
+    const wrong = URL.parse(ledger) === null ? "is no URL that can be read" : "holds a password";
+    throw new ConfigurationError([
+      `${environmentName("ledger")}: ${wrong}; write the whole URL into a file and name it in ${environmentName("ledgerUrlFile")}`,
+    ]);
   }
   const name = environmentName("ledgerUrlFile");
   const url = readPart(name, () => readFileSync(ledgerUrlFile, "utf8")).trim();
-  if (isDatabaseUrl(url) && URL.parse(url) !== null) return url;
+  if (databaseUrl.test(url) && URL.parse(url) !== null) return { url };
   // It may be a password: it is not repeated.
   throw new ConfigurationError([
     `${name}: ${ledgerUrlFile} holds no URL such as ${ledgerVariables.ledger.example}, alone on a line`,
   ]);
 }
 
-const fileAdvice = "write the whole URL into a file and name it in LOGWARDEN_LEDGER_URL_FILE";
-
-/** Whether the ledger is a database over the network, and not a file. */
-export function isDatabaseUrl(address: string): boolean {
-  return /^postgres(ql)?:\/\//.test(address);
-}
+const databaseUrl = /^postgres(ql)?:\/\//;
