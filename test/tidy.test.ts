@@ -17,8 +17,8 @@ const mayImport: Record<string, readonly string[]> = {
   "packages/ledger": ["shared"],
   "services/parser": ["shared", "queue"],
   "services/responder": ["shared", "queue", "vyos"],
-  // explain runs the very code of the parser.
-  cli: ["shared", "queue", "parser"],
+  // explain runs the very code of the parser, and routers check that of the responder.
+  cli: ["shared", "queue", "ledger", "vyos", "parser", "responder"],
   lab: ["shared", "queue", "vyos", "vyos-sim"],
   // Not rooms of the product: they stand outside and look at all of it.
   bench: ["shared", "queue", "vyos", "vyos-sim", "lab", "parser"],
