@@ -16,6 +16,11 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
+/** For what a test opened itself. */
+export function end(what: () => unknown): void {
+  ends.push(what);
+}
+
 export interface Run {
   code: number | null;
   stdout: string;

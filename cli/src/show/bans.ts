@@ -52,7 +52,14 @@ function isActive({ endedAtMs, endsAtMs }: Ban, nowMs: number): boolean {
   return endedAtMs === null && (endsAtMs === null || endsAtMs > nowMs);
 }
 
-/** The facts of bans, each with its routers. One question for each subject: the caller limits how many there are. */
+/** What is known of a subject beside the ban that is told of. */
+interface Known {
+  placements: readonly Placement[];
+  /** Routers that should hold the subject now, by any of its bans. */
+  meant: ReadonlySet<string>;
+}
+
+/** The facts of bans, each with its routers. Two questions for each subject: the caller limits how many there are. */
 export async function factsOfBans(
   ledger: Ledger,
   bans: readonly Ban[],
@@ -60,13 +67,20 @@ export async function factsOfBans(
   nowMs: number,
 ): Promise<BanFacts[]> {
   const subjects = [...new Set(bans.map(({ subject }) => subject))];
-  const placements = new Map(
-    await Promise.all(subjects.map(async (subject) => [subject, await ledger.placementsOf(subject)] as const)),
+  const known = new Map(
+    await Promise.all(
+      subjects.map(async (subject) => {
+        const placements = await ledger.placementsOf(subject);
+        const enforced = (await ledger.bans({ subject, activeAtMs: nowMs })).filter(({ dryRun }) => !dryRun);
+        const meant = routers.filter((router) => enforced.some(({ targets }) => isMeant(targets, router)));
+        return [subject, { placements, meant: new Set(meant.map(({ key }) => key)) }] as const;
+      }),
+    ),
   );
-  return bans.map((ban) => factsOf(ban, placements.get(ban.subject) ?? [], routers, nowMs));
+  return bans.map((ban) => factsOf(ban, known.get(ban.subject) as Known, routers, nowMs));
 }
 
-function factsOf(ban: Ban, placements: readonly Placement[], routers: readonly Router[], nowMs: number): BanFacts {
+function factsOf(ban: Ban, known: Known, routers: readonly Router[], nowMs: number): BanFacts {
   const active = isActive(ban, nowMs);
   const endedAtMs = ban.endedAtMs ?? (active ? null : ban.endsAtMs);
   return {
@@ -76,24 +90,28 @@ function factsOf(ban: Ban, placements: readonly Placement[], routers: readonly R
     ...{ endedBecause: active ? null : (ban.endedBecause ?? "expired"), endedBy: ban.endedBy },
     ...{ by: ban.by, reason: ban.reason, type: ban.type, rule: ban.rule, device: ban.device },
     ...{ targets: [...ban.targets], hits: ban.hits, taskId: ban.taskId },
-    routers: ban.dryRun ? [] : placesOf(ban, active, placements, routers),
+    routers: ban.dryRun ? [] : placesOf(ban, active, known, routers),
   };
 }
 
-function placesOf(ban: Ban, active: boolean, placements: readonly Placement[], routers: readonly Router[]): Place[] {
-  const meant = active ? routers.filter((router) => isMeant(ban.targets, router)).map(({ key }) => key) : [];
-  const places = meant.map((router) =>
+function placesOf(
+  { targets }: Ban,
+  active: boolean,
+  { placements, meant }: Known,
+  routers: readonly Router[],
+): Place[] {
+  const mine = active ? routers.filter((router) => isMeant(targets, router)) : [];
+  const places = mine.map(({ key }) =>
     placeOf(
-      router,
-      placements.find((one) => one.router === router),
+      key,
+      placements.find(({ router }) => router === key),
     ),
   );
   const leaving = placements
-    .filter(({ router }) => !meant.includes(router))
-    // A full group's newcomers have a placement that says so, and never were there.
-    .filter(({ intendedAtMs, error }) => intendedAtMs > 0 && error !== "group-full")
+    // What a full group never took was never there.
+    .filter(({ router, intendedAtMs }) => !meant.has(router) && intendedAtMs > 0)
     .map((placement): Place => ({ ...placeOf(placement.router, placement), state: "leaving" }));
-  return active ? places : leaving;
+  return [...places, ...leaving];
 }
 
 function placeOf(router: string, placement: Placement | undefined): Place {

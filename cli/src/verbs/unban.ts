@@ -148,7 +148,9 @@ async function look(ledger: Ledger, { members }: Wanted): Promise<Pick<Result, "
   const nowMs = Date.now();
   const bans = await Promise.all(members.map((subject) => ledger.bans({ subject, activeAtMs: nowMs, limit: 1 })));
   const placements = (await Promise.all(members.map((subject) => ledger.placementsOf(subject)))).flat();
-  const routers = [...new Set(placements.map(({ router }) => router))];
+  // One that a full group never took was never there.
+  const there = placements.filter(({ intendedAtMs }) => intendedAtMs > 0);
+  const routers = [...new Set(there.map(({ router }) => router))];
   if (bans.flat().length > 0) return { outcome: "queued", routers };
   return { outcome: routers.length === 0 ? "done" : "lifted", routers };
 }
