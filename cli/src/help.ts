@@ -41,7 +41,7 @@ export function helpOf(verb: Verb): string {
 }
 
 /** `-d, --duration DURATION` */
-function flagsOf(name: string, { short, type, value = "VALUE" }: Option): string {
+export function flagsOf(name: string, { short, type, value = "VALUE" }: Option): string {
   return `${short === undefined ? "    " : `-${short}, `}--${name}${type === "string" ? ` ${value}` : ""}`;
 }
 

@@ -24,9 +24,14 @@ export function notation(shape: z.ZodType, indent = ""): string[] {
   return spread(schemaOf(shape) as JsonSchema, indent, "", "");
 }
 
-/** JSON Schema, for programs. */
-export function schemaOf(shape: z.ZodType): unknown {
-  return z.toJSONSchema(shape, { io: "output", unrepresentable: "any" });
+/** JSON Schema, for programs. Open: a later release may add fields, and a program that checks must not refuse them. */
+export function schemaOf(shape: z.ZodType, io: "input" | "output" = "output"): unknown {
+  return z.toJSONSchema(shape, {
+    ...{ io, unrepresentable: "any" },
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+    },
+  });
 }
 
 /** On one line where it fits; otherwise its fields one below the other. */
