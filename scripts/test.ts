@@ -1,5 +1,5 @@
 /**
- * npm test: everything that needs no container engine, with real beanstalkd, HAProxy and rsyslogd.
+ * npm test: everything that needs no container engine, with real beanstalkd, HAProxy, rsyslogd and PostgreSQL.
  * npm run test:compose: the containers, on a real Docker engine.
  *
  *   npm test                        all

@@ -1,6 +1,6 @@
 /**
- * The system's programs that lab, tests and benches run for real: beanstalkd, HAProxy, rsyslogd, logger; openssl for the
- * certificates of tests.
+ * The system's programs that lab, tests and benches run for real: beanstalkd, HAProxy, rsyslogd, logger,
+ * PostgreSQL; openssl for the certificates of tests.
  *
  * Where we may (root, apt), what is missing is installed; else one message says exactly what to type. The packages'
  * services are not started: the lab starts its own, on loopback, and nothing else on the machine should change.
@@ -16,6 +16,11 @@ const packages = {
   rsyslogd: "rsyslog",
   logger: "bsdutils",
   openssl: "openssl",
+} as const;
+
+/** Programs that Debian keeps off the PATH, each release in a directory of its own → their package. */
+const hidden = {
+  "/usr/lib/postgresql/*/bin/postgres": "postgresql",
 } as const;
 
 /** What rsyslogd loads → its package. */
@@ -62,6 +67,7 @@ export function ensureSystemPackages(say: (line: string) => void): void {
 function missingPackages(): string[] {
   return [
     ...Object.entries(packages).flatMap(([program, name]) => (isExecutable(program) ? [] : [name])),
+    ...Object.entries(hidden).flatMap(([path, name]) => (globSync(path).length > 0 ? [] : [name])),
     ...Object.entries(modules).flatMap(([file, name]) => (isModule(file) ? [] : [name])),
   ];
 }

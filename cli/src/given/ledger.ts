@@ -30,7 +30,7 @@ export async function withLedger<T>(values: Given, context: Context, work: (ledg
   // Half of what the command needs to start, and most verbs need none of it.
   const { LedgerError, openLedger } = await import("@logwarden/ledger");
   try {
-    const ledger = await openLedger({ ...givenAddress(values, context), existingOnly: true });
+    const ledger = await openLedger({ ...givenAddress(values, context), check: "header", existingOnly: true });
     try {
       return await work(ledger);
     } finally {

@@ -67,7 +67,7 @@ export interface Deciding {
 export interface BanQuery {
   /** Of this subject. */
   subject?: string;
-  /** Only those in force at this moment. */
+  /** Only those that nothing has ended yet and whose own end is after this moment. */
   activeAtMs?: number;
   sinceMs?: number;
   /** Newest first; at most so many (100). */

@@ -7,7 +7,7 @@ import { type Engine, repeat, transact } from "./engine.ts";
 import * as leases from "./leases.ts";
 import type { Ledger } from "./ledger.ts";
 import * as placements from "./placements.ts";
-import { pruneStepIsDone, pruneSteps } from "./prune.ts";
+import { pruneSteps } from "./prune.ts";
 import * as routers from "./routers.ts";
 import { readSightings } from "./sightings.ts";
 import { nextEndOn, pendingOn, wantedOn } from "./wanted.ts";
@@ -66,15 +66,16 @@ export function ledgerOver(engine: Engine): Ledger {
     prune: async (before) => {
       let rows = 0;
       for (const step of pruneSteps) {
-        for (;;) {
-          const deleted = await write((tx) => step(tx, dialect, before));
-          rows += deleted;
-          if (pruneStepIsDone(deleted)) break;
+        for (let after: string | undefined = ""; after !== undefined; ) {
+          const from: string = after;
+          const done = await write((tx) => step(tx, dialect, before, from));
+          rows += done.rows;
+          after = done.next;
         }
       }
       return rows;
     },
 
-    close: () => db.destroy(),
+    close: () => engine.close(),
   };
 }

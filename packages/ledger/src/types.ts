@@ -111,7 +111,10 @@ export interface Placement {
   router: string;
   subject: string;
   family: 4 | 6;
-  /** Written before the router is asked, so that nothing that we may have put there is ever taken for a stranger's. */
+  /**
+   * Written before the router is asked, so that nothing that we may have put there is ever taken for a stranger's. 0: it
+   * never was asked, its group was full; such a placement is nothing to remove, and goes with the last ban of its subject.
+   */
   intendedAtMs: number;
   /** The router committed it. */
   appliedAtMs: number | null;
