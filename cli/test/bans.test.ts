@@ -84,6 +84,25 @@ describe("bans list", () => {
     });
   });
 
+  test("many are told of as few are", async () => {
+    const { ledger, json } = await rig();
+    const many = Array.from({ length: 150 }, (_, n) => `203.0.113.${n + 1}`);
+    for (const address of many) await addBan(ledger, address, { targets: ["device:edge-1"] });
+    for (const router of ["edge-1", "edge-2"]) await place(ledger, router, "203.0.113.7");
+    type Facts = { address: string; routers: { router: string; state: string }[] };
+    const few = ((await json("bans", "-i", "203.0.113.7")).value as { bans: Facts[] }).bans[0];
+    const all = ((await json("bans", "--limit", "1000")).value as { bans: Facts[] }).bans;
+    expect(all).toHaveLength(150);
+    expect(all.find(({ address }) => address === "203.0.113.7")).toEqual(few);
+    expect(few?.routers.map(({ router, state }) => `${router} ${state}`)).toEqual([
+      "edge-1 verified",
+      "edge-2 leaving",
+    ]);
+    expect(all.find(({ address }) => address === "203.0.113.8")?.routers).toMatchObject([
+      { router: "edge-1", state: "wanted" },
+    ]);
+  });
+
   test("works while others write", async () => {
     const { ledger, run } = await rig();
     const writing = Promise.all(Array.from({ length: 20 }, (_, n) => addBan(ledger, `203.0.113.${n + 1}`)));

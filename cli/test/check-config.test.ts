@@ -73,7 +73,7 @@ describe("rules of one's own", () => {
     expect(code).toBe(0);
     expect(words.slice(words.indexOf("Rules") + 1).slice(0, 3)).toEqual([
       "on vpn-failed password_failed vpnd your own",
-      "off vpn-old preauth_failed vpnd vpn your own, no policy",
+      "off vpn-old preauth_failed vpnd vpn your own, no policy: nothing is done",
       "on sshd-failed-password password_failed sshd sshd-session sshd-auth",
     ]);
     const { rules } = JSON.parse((await here(["check-config", "--config", path, "--json"])).stdout) as {

@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { Router } from "../given/inventory.ts";
 import { iso, moment, roughly } from "../given/times.ts";
 import { time, timeOrNull } from "../shape.ts";
+import { isMeant, type Known, knownOf } from "./known.ts";
 
 /**
  *   wanted    the router should hold it, and nothing is known of it there yet
@@ -52,31 +53,14 @@ function isActive({ endedAtMs, endsAtMs }: Ban, nowMs: number): boolean {
   return endedAtMs === null && (endsAtMs === null || endsAtMs > nowMs);
 }
 
-/** What is known of a subject beside the ban that is told of. */
-interface Known {
-  placements: readonly Placement[];
-  /** Routers that should hold the subject now, by any of its bans. */
-  meant: ReadonlySet<string>;
-}
-
-/** The facts of bans, each with its routers. Two questions for each subject: the caller limits how many there are. */
+/** The facts of bans, each with its routers. */
 export async function factsOfBans(
   ledger: Ledger,
   bans: readonly Ban[],
   routers: readonly Router[],
   nowMs: number,
 ): Promise<BanFacts[]> {
-  const subjects = [...new Set(bans.map(({ subject }) => subject))];
-  const known = new Map(
-    await Promise.all(
-      subjects.map(async (subject) => {
-        const placements = await ledger.placementsOf(subject);
-        const enforced = (await ledger.bans({ subject, activeAtMs: nowMs })).filter(({ dryRun }) => !dryRun);
-        const meant = routers.filter((router) => enforced.some(({ targets }) => isMeant(targets, router)));
-        return [subject, { placements, meant: new Set(meant.map(({ key }) => key)) }] as const;
-      }),
-    ),
-  );
+  const known = await knownOf(ledger, [...new Set(bans.map(({ subject }) => subject))], routers, nowMs);
   return bans.map((ban) => factsOf(ban, known.get(ban.subject) as Known, routers, nowMs));
 }
 
@@ -128,13 +112,6 @@ export function adviceOn(error: string | null): string | null {
   if (error === "group-full")
     return "The router's groups are full (groupMax); bans that end soonest gave way to others.";
   return isFailureCode(error) ? adviceFor(error satisfies FailureCode) : null;
-}
-
-/** Whether a ban with these targets holds on the router. */
-export function isMeant(targets: readonly string[], { key, tags }: Router): boolean {
-  return targets.some(
-    (target) => target === "all" || target === `device:${key}` || tags.some((tag) => target === `tag:${tag}`),
-  );
 }
 
 /** "2 of 3 verified, edge-2 error": for a line of a list. */

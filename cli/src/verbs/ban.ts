@@ -16,7 +16,8 @@ import { givenWaitMs, waitOptions, watchLedger } from "../given/wait.ts";
 import type { Output } from "../output.ts";
 import { givenNodes, queuesOption } from "../queue/nodes.ts";
 import { putTasks } from "../queue/put.ts";
-import { type BanFacts, banShape, factsOfBans, isMeant, placeLines, summaryOf } from "../show/bans.ts";
+import { type BanFacts, banShape, factsOfBans, placeLines, summaryOf } from "../show/bans.ts";
+import { isMeant } from "../show/known.ts";
 import { jsonOption, readArguments, suggestion, UsageError, type Verb } from "../verb.ts";
 
 const secondsDefault = 4 * 3600;

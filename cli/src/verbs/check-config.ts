@@ -3,9 +3,9 @@
 import { createRuleSet, type RuleSet } from "@logwarden/parser/rule-set";
 import { ConfigurationError } from "@logwarden/shared/environment";
 import { type DeviceApi, type Inventory, readInventory } from "@logwarden/shared/inventory";
-import { bannedTypes } from "@logwarden/shared/policies";
 import { deviceTube } from "@logwarden/shared/tubes";
 import { z } from "zod";
+import { effectNote, effectOf, effects } from "../explain/effects.ts";
 import { configOption, configPath } from "../given/inventory.ts";
 import { columns, type Output } from "../output.ts";
 import { factsOfPolicies, policyRow, policyShape, warningsOf } from "../show/policies.ts";
@@ -18,7 +18,7 @@ const deviceShape = z.strictObject({
 });
 const ruleShape = z.strictObject({
   ...{ name: z.string(), on: z.boolean(), own: z.boolean(), programs: z.array(z.string()), match: z.array(z.string()) },
-  ...{ type: z.string(), effect: z.enum(["ban", "disable", "nothing"]) },
+  ...{ type: z.string(), effect: z.enum(effects) },
 });
 const factsShape = z.strictObject({
   ...{ config: z.string(), usable: z.literal(true), group: z.string(), ipv6Prefix: z.number(), groupMax: z.number() },
@@ -80,17 +80,11 @@ function factsOf(config: string, inventory: Inventory, rules: RuleSet["rules"]):
     rules: rules.map((rule) => ({
       ...{ name: rule.name, on: !disabled.includes(rule.name), own: ownRules.has(rule), programs: [...rule.programs] },
       ...{ match: typeof rule.match === "string" ? [rule.match] : [...rule.match], type: rule.type },
-      // What its policy leads to: ban, disable or nothing.
-      effect: effectOf(inventory, rule),
+      // What its policy leads to.
+      effect: effectOf(inventory.policies, rule.type, rule.name),
     })),
     warnings: warningsOf(inventory, rules),
   };
-}
-
-function effectOf({ policies }: Inventory, { type, name }: RuleSet["rules"][number]): "ban" | "disable" | "nothing" {
-  if (type === "interface_down") return policies.forInterface(name) === undefined ? "nothing" : "disable";
-  const banned = bannedTypes.find((one) => one === type);
-  return banned === undefined || policies.forEvent(banned, name) === undefined ? "nothing" : "ban";
 }
 
 function trustOf({ trust }: DeviceApi): string {
@@ -125,7 +119,7 @@ async function print(output: Output, facts: Facts): Promise<void> {
     "Rules",
     facts.rules.map(({ name, on, own, programs, type, effect }): string[] => [
       ...[on ? "on" : "off", name, type, programs.join(" ")],
-      [own ? "your own" : "", effect === "nothing" ? "no policy" : ""].filter((note) => note !== "").join(", "),
+      [own ? "your own" : "", effectNote(effect)].filter((note) => note !== "").join(", "),
     ]),
   );
 }

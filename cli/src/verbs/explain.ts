@@ -6,6 +6,7 @@ import { type Device, type Inventory, parseInventory, readInventory } from "@log
 import { parseAddress } from "@logwarden/shared/ip";
 import { z } from "zod";
 import { parseClock } from "../explain/clock.ts";
+import { effectOf } from "../explain/effects.ts";
 import { createJudge, type Judge, readable, type Rule, type Verdict } from "../explain/judge.ts";
 import { type FileLine, readLines } from "../explain/lines.ts";
 import { Progress, progressBytesMin } from "../explain/progress.ts";
@@ -230,7 +231,7 @@ function reportedRules({ rules }: Judge, inventory: Inventory) {
   return rules.map((rule) => {
     const { name, type, programs } = rule;
     const origin: "own" | "tried" | "shipped" = own.has(rule) ? "own" : name === triedName ? "tried" : "shipped";
-    return { name, type, programs, origin };
+    return { name, type, programs, origin, effect: effectOf(inventory.policies, type, name) };
   });
 }
 
