@@ -54,7 +54,11 @@ export function logwarden(
 }
 
 /** As `logwarden`, in this process: at a hundredth of the price, for what needs no process of its own. */
-export async function here(args: readonly string[], env: Record<string, string> = {}): Promise<Run> {
+export async function here(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  stdin: string | Buffer = "",
+): Promise<Run> {
   const said = { stdout: "", stderr: "" };
   const sink = (name: keyof typeof said): Writable =>
     new Writable({
@@ -64,7 +68,7 @@ export async function here(args: readonly string[], env: Record<string, string> 
       },
     });
   const output = openOutput(sink("stdout"), sink("stderr"), () => undefined);
-  const code = await runCommand(args, { output, stdin: Readable.from([]), environment: env });
+  const code = await runCommand(args, { output, stdin: Readable.from([Buffer.from(stdin)]), environment: env });
   return { code, ...said };
 }
 

@@ -3,7 +3,19 @@
 import { describe, expect, test } from "@jest/globals";
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { cleanEnvironment, directory, file, jsonLines, logwarden, program } from "./command.ts";
+import {
+  cleanEnvironment,
+  directory,
+  file,
+  here,
+  jsonLines,
+  logwarden as asProcess,
+  program,
+  type Run,
+} from "./command.ts";
+
+const logwarden = (args: readonly string[], { stdin = "" }: { stdin?: string | Buffer } = {}): Promise<Run> =>
+  here(args, {}, stdin);
 
 const failed = (from: string, user = "root"): string =>
   `Nov 21 04:44:40 gw1 sshd[2319]: Failed password for ${user} from ${from} port 40024 ssh2`;
@@ -401,7 +413,7 @@ test("an answer comes before the file has ended: a stream is read as it grows", 
 
 test("a line without an end is not kept, however long it grows", async () => {
   const stdin = Buffer.concat([Buffer.alloc(100_000_000, "x"), Buffer.from(`\n${failed("203.0.113.7")}`)]);
-  const run = await logwarden(["explain", "--json"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
+  const run = await asProcess(["explain", "--json"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
   expect(jsonLines(run)).toMatchObject([{ outcome: "malformed", reason: "frame-too-long" }, { outcome: "task" }]);
 });
 
@@ -409,7 +421,7 @@ test("a file larger than the memory it is given is explained to its end", async 
   // A million lines, 42 MB as they stand and twice that when kept, through a heap of 48 MB, of which the program with its rules takes 21.
   const log = file("big.log", `${failed("203.0.113.7")}\n${"Nov 21 04:44:40 gw1 ntpd[1]: x\n".repeat(4)}`.repeat(8000));
   const stdin = Buffer.concat(Array.from({ length: 25 }, () => readFileSync(log)));
-  const { code, stdout } = await logwarden(["explain"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
+  const { code, stdout } = await asProcess(["explain"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
   expect(code).toBe(0);
   expect(stdout).toContain("Lines: 1000000; matched 200000");
 });

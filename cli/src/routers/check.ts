@@ -4,17 +4,8 @@ import { connectTo } from "@logwarden/responder/connect";
 import { failureOf } from "@logwarden/responder/failure-of";
 import { adviceFor, Failure } from "@logwarden/shared/failure";
 import { groupPath, interfacePath, type Outcome, type VyosClient } from "@logwarden/vyos";
-import { z } from "zod";
 import type { Router } from "../given/inventory.ts";
-
-export const checkShape = z.strictObject({
-  router: z.string(),
-  ok: z.boolean(),
-  members: z.number().nullable(),
-  missing: z.array(z.string()).nullable(),
-  wrong: z.array(z.strictObject({ what: z.string(), detail: z.string(), advice: z.string() })),
-});
-export type Check = z.infer<typeof checkShape>;
+import type { Check } from "../show/checks.ts";
 
 /** A person waits. A read takes 40 ms, and stands still while a long list of somebody else's is staged. */
 const timeouts = { connectMs: 5000, readMs: 10_000 };

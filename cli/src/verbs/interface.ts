@@ -3,7 +3,6 @@
 import { randomUUID } from "node:crypto";
 import type { InterfaceState } from "@logwarden/ledger";
 import { deviceTube } from "@logwarden/shared/tubes";
-import { interfacePath } from "@logwarden/vyos";
 import { z } from "zod";
 import { configOption, givenInventory, routerNamed, routersOf } from "../given/inventory.ts";
 import { ledgerOption, withLedger } from "../given/ledger.ts";
@@ -84,6 +83,7 @@ of it.`,
     if (name === undefined || wanted === undefined)
       throw new UsageError("expected a router and its interface, such as edge-1 eth1");
     const router = routerNamed(inventory, name);
+    const { interfacePath } = await import("@logwarden/vyos");
     if (interfacePath(wanted) === undefined) {
       throw new UsageError(
         `expected the name of an interface that VyOS can disable, such as eth1 or eth1.10, got "${wanted}"`,

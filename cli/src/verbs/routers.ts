@@ -11,8 +11,8 @@ import { iso, moment } from "../given/times.ts";
 import { columns, type Output } from "../output.ts";
 import { givenNodes, queuesOption } from "../queue/nodes.ts";
 import { putTasks } from "../queue/put.ts";
-import { type Check, checkRouter, checkShape } from "../routers/check.ts";
 import { adviceOn } from "../show/bans.ts";
+import { type Check, checkShape } from "../show/checks.ts";
 import { timeOrNull } from "../shape.ts";
 import { jsonOption, knownWord, readArguments, UsageError, type Verb } from "../verb.ts";
 
@@ -90,6 +90,8 @@ Exit code 1 when a router is wrong, or the ledger could not be read.`,
     const inventory = givenInventory(values, context);
     const chosen = givenRouters(inventory, names, values.all === true);
     if (word === "check") {
+      // A client of HTTP with all that it needs: no other verb does.
+      const { checkRouter } = await import("../routers/check.ts");
       const nowMs = Date.now();
       const known = await tryLedger(
         values,
