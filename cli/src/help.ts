@@ -1,7 +1,6 @@
 /** What a verb says of itself → the text of its --help, and the list of all. */
 
 import { columns } from "./output.ts";
-import { notation } from "./shape.ts";
 import type { Option, Verb } from "./verb.ts";
 
 /** As wide as a terminal that somebody reads in. */
@@ -19,7 +18,7 @@ export function overviewOf(verbs: readonly Verb[]): string {
 }
 
 export function helpOf(verb: Verb): string {
-  const { usage, words = {}, text, options, notes, examples, json } = verb;
+  const { usage, words = {}, text, options, notes, examples } = verb;
   const aliases =
     verb.aliases === undefined ? [] : [`Also: ${verb.aliases.map((one) => `logwarden ${one}`).join(", ")}`];
   const sections: string[][] = [
@@ -29,10 +28,6 @@ export function helpOf(verb: Verb): string {
     paired(Object.entries(options).map(([name, option]) => [flagsOf(name, option), option.about])),
     notes === undefined ? [] : notes.trim().split("\n"),
     examples.map((line) => `  ${line}`),
-    [
-      `--json prints ${json.lines === true ? "for each, on a line of its own" : "one line"}:`,
-      ...notation(json.shape, "  "),
-    ],
   ];
   return sections
     .filter((lines) => lines.length > 0)

@@ -47,7 +47,9 @@ export interface Option {
 export type Options = Readonly<Record<string, Option>>;
 
 /** Every verb has it. */
-export const jsonOption = { json: { type: "boolean", about: "for programs: see the end of this text" } } as const;
+export const jsonOption = {
+  json: { type: "boolean", about: "for programs; its shape: logwarden help VERB --json, and the reference" },
+} as const;
 
 export interface Context {
   output: Output;

@@ -11,7 +11,7 @@ const verbs = [
   ...["explain", "check-config", "router-config", "completion", "version", "help"],
 ];
 
-test("help names every verb, and every verb has its own help with examples, and says what --json prints", async () => {
+test("help names every verb, and every verb has its own help with examples", async () => {
   const overview = await here(["help"]);
   expect(overview).toMatchObject({ code: 0, stderr: "" });
   expect(listed.map(({ name }) => name)).toEqual(verbs);
@@ -23,7 +23,6 @@ test("help names every verb, and every verb has its own help with examples, and 
     expect(examples.length).toBeGreaterThan(0);
     for (const example of examples) expect(own.stdout).toContain(example);
     expect(options).toHaveProperty("json");
-    expect(own.stdout).toMatch(/--json prints (one line|for each, on a line of its own):\n {2}/);
   }
 });
 
