@@ -40,6 +40,20 @@ describe("status", () => {
     expect(stdout).toMatch(/1 address is banned\n$/);
   });
 
+  test("a ban that nobody has begun to place is pending", async () => {
+    const it = await rigWithQueue();
+    await atWork(it);
+    await addBan(it.ledger, "203.0.113.9");
+    await place(it.ledger, "edge-1", "203.0.113.9");
+    await place(it.ledger, "edge-1", "203.0.113.10");
+    const counts = [
+      { router: "edge-1", verified: 2, pending: 1, failing: 0 },
+      { router: "edge-2", verified: 0, pending: 1, failing: 0 },
+    ];
+    expect((await it.json("status")).value).toMatchObject({ ledger: { routers: counts } });
+    expect((await it.json("routers")).value).toMatchObject({ routers: counts });
+  });
+
   test("each thing that is wrong is a line, and exit code 1", async () => {
     const it = await rigWithQueue();
     await it.queue.put("logwarden.intake", Buffer.from("x"), { priority: 0 });

@@ -12,6 +12,7 @@ import { columns, type Output } from "../output.ts";
 import { givenNodes, queuesOption } from "../queue/nodes.ts";
 import { putTasks } from "../queue/put.ts";
 import { adviceOn } from "../show/bans.ts";
+import { countsOf } from "../show/counts.ts";
 import { type Check, checkShape } from "../show/checks.ts";
 import { timeOrNull } from "../shape.ts";
 import { jsonOption, knownWord, readArguments, UsageError, type Verb } from "../verb.ts";
@@ -80,7 +81,7 @@ Exit code 1 when a router is wrong, or the ledger could not be read.`,
     if (word === "list") {
       if (names.length > 0) throw new UsageError(`"${names[0]}" is one word too many`);
       const all = routersOf(givenInventory(values, context));
-      const known = await tryLedger(values, context, (ledger) => factsOf(all, ledger));
+      const known = await tryLedger(values, context, (ledger) => factsOf(all, ledger, Date.now()));
       const facts = known.value ?? all.map((router) => ({ ...bare(router), ...unknown }));
       if (values.json) await output.json({ routers: facts });
       else await printList(facts, output);
@@ -143,16 +144,15 @@ const unknown = {
   ...{ members: null, foreign: null, verified: 0, pending: 0, failing: 0, responder: null },
 };
 
-async function factsOf(all: readonly Router[], ledger: Ledger): Promise<RouterFacts[]> {
-  const [states, placements, leases, responders] = await Promise.all([
+async function factsOf(all: readonly Router[], ledger: Ledger, nowMs: number): Promise<RouterFacts[]> {
+  const [states, counts, leases, responders] = await Promise.all([
     ledger.routers(),
-    ledger.countPlacements(),
+    countsOf(ledger, all, nowMs),
     ledger.leases(),
     ledger.responders(),
   ]);
   return all.map((router) => {
     const state = states.find((one) => one.router === router.key);
-    const counted = placements.find((one) => one.router === router.key);
     const owner = leases.find(({ device }) => device === router.key)?.owner ?? null;
     return {
       ...{ ...bare(router), ...unknown },
@@ -163,9 +163,7 @@ async function factsOf(all: readonly Router[], ledger: Ledger): Promise<RouterFa
             ...{ advice: adviceOn(state.error), reconciled: iso(state.reconciledAtMs) },
             ...{ members: state.members, foreign: state.foreign },
           }),
-      ...(counted === undefined
-        ? {}
-        : { verified: counted.verified, pending: counted.pending, failing: counted.failing }),
+      ...counts.get(router.key),
       responder: owner === null ? null : (responders.find(({ id }) => id === owner)?.name ?? owner),
     };
   });

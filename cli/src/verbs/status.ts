@@ -2,11 +2,13 @@
 
 import type { Ledger } from "@logwarden/ledger";
 import { z } from "zod";
+import { configOption, givenInventory, type Router, routersOf } from "../given/inventory.ts";
 import { ledgerOption, tryLedger } from "../given/ledger.ts";
 import { iso, roughly } from "../given/times.ts";
 import { columns, type Output } from "../output.ts";
 import { ask, givenNodes, queuesOption, tubesOf } from "../queue/nodes.ts";
 import { adviceOn } from "../show/bans.ts";
+import { countsOf } from "../show/counts.ts";
 import { time, timeOrNull } from "../shape.ts";
 import { jsonOption, readArguments, type Verb } from "../verb.ts";
 
@@ -51,7 +53,7 @@ const shape = z.strictObject({
 });
 type Facts = z.infer<typeof shape>;
 
-const options = { ...queuesOption, ...ledgerOption, ...jsonOption } as const;
+const options = { ...configOption, ...queuesOption, ...ledgerOption, ...jsonOption } as const;
 
 export const status: Verb = {
   name: "status",
@@ -67,6 +69,7 @@ router that is held, members of groups that cannot be placed.`,
   run: async (args, context) => {
     const { values } = readArguments(args, options, 0);
     const nodes = givenNodes(values, context);
+    const known = routersOf(givenInventory(values, context));
     const nowMs = Date.now();
     const [answers, ledger] = await Promise.all([
       ask(nodes, async (connection) => {
@@ -83,7 +86,7 @@ router that is held, members of groups that cannot be placed.`,
           pausedTubes: tubes.filter(({ pause }) => pause > 0).map(({ name }) => name),
         };
       }),
-      tryLedger(values, context, (open) => ledgerFacts(open, nowMs)),
+      tryLedger(values, context, (open) => ledgerFacts(open, known, nowMs)),
     ]);
     const none = { version: null, draining: false, ready: 0, reserved: 0, delayed: 0, buried: 0, pausedTubes: [] };
     const queues = answers.map((answer) => (answer.error === null ? answer : { ...none, ...answer }));
@@ -99,15 +102,19 @@ router that is held, members of groups that cannot be placed.`,
   },
 };
 
-async function ledgerFacts(ledger: Ledger, nowMs: number): Promise<z.infer<typeof ledgerShape>> {
-  const [banned, responders, leases, routers, placements] = await Promise.all([
+async function ledgerFacts(
+  ledger: Ledger,
+  known: readonly Router[],
+  nowMs: number,
+): Promise<z.infer<typeof ledgerShape>> {
+  const [banned, responders, leases, routers, counts] = await Promise.all([
     ledger.countBanned(nowMs),
     ledger.responders(),
     ledger.leases(),
     ledger.routers(),
-    ledger.countPlacements(),
+    countsOf(ledger, known, nowMs),
   ]);
-  const names = [...new Set([...routers, ...placements].map(({ router }) => router))].sort();
+  const names = [...new Set([...routers.map(({ router }) => router), ...counts.keys()])].sort();
   return {
     banned,
     responders: responders.map(({ id, name, startedAtMs, seenAtMs }) => ({
@@ -117,9 +124,7 @@ async function ledgerFacts(ledger: Ledger, nowMs: number): Promise<z.infer<typeo
     unowned: leases.filter(({ owner }) => owner === null).map(({ device }) => device),
     routers: names.map((name) => {
       const state = routers.find(({ router }) => router === name);
-      const { verified, pending, failing } = placements.find(({ router }) => router === name) ?? {
-        ...{ verified: 0, pending: 0, failing: 0 },
-      };
+      const { verified, pending, failing } = counts.get(name) ?? { verified: 0, pending: 0, failing: 0 };
       return {
         ...{ router: name, state: state?.state ?? "unknown", since: iso(state?.sinceMs ?? null) },
         ...{ error: state?.error ?? null, detail: state?.errorDetail ?? null, verified, pending, failing },
@@ -143,7 +148,7 @@ function wrongInLedger({ responders, unowned, routers }: z.infer<typeof ledgerSh
     ...(living.length > 0 && unowned.length > 0 ? [`no responder works for ${unowned.join(", ")}`] : []),
     ...routers.flatMap(({ router, state, error, detail, failing }) => [
       ...(state === "held" ? [`${router}: held, ${[error, detail, adviceOn(error)].filter(Boolean).join(": ")}`] : []),
-      ...(failing > 0 ? [`${router}: ${failing} bans cannot be placed, see logwarden bans`] : []),
+      ...(failing > 0 ? [`${router}: ${failing} of its bans cannot be placed, see logwarden bans`] : []),
     ]),
   ];
 }
