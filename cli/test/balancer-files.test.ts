@@ -28,7 +28,9 @@ const isRoot = process.getuid?.() === 0;
 const testAsRoot = isRoot ? test : test.skip;
 
 function topologyOf(text: TopologyText) {
-  return readTopology(file("logwarden.yaml", inventory(text)), {}).topology;
+  const config = file("logwarden.yaml", inventory(text));
+  const context = { environment: {} } as unknown as Parameters<typeof readTopology>[1];
+  return readTopology({ config }, context).topology;
 }
 
 describe("the files in deploy are exactly what the command renders:", () => {

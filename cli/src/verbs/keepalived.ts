@@ -2,40 +2,50 @@
 
 import { judge, keepalivedJudge } from "../topology/judge.ts";
 import { renderKeepalived } from "../topology/keepalived.ts";
-import { configHelp, readTopology } from "../topology/read.ts";
+import { fileOptions, readTopology, verdictShape } from "../topology/read.ts";
 import { writeWhole } from "../topology/write.ts";
-import { CommandError, readArguments, suggestion, UsageError, type Verb } from "../verb.ts";
-import { wordWanted } from "./haproxy.ts";
+import { z } from "zod";
+import { CommandError, jsonOption, knownWord, readArguments, suggestion, UsageError, type Verb } from "../verb.ts";
+
+const words = {
+  render: "prints keepalived.conf of one balancer, or writes it as a whole with --output",
+  check: "has keepalived judge what render prints (keepalived -t), for every balancer without --node",
+};
+
+const options = {
+  node: { type: "string", value: "NAME", about: "a balancer of the topology" },
+  ...fileOptions,
+  ...jsonOption,
+} as const;
+
+const verdicts = z.array(z.strictObject({ node: z.string(), ...verdictShape }));
 
 export const keepalived: Verb = {
   name: "keepalived",
   about: "keepalived.conf for each balancer: made from the topology, checked by keepalived",
-  help: `logwarden keepalived render --node NAME [--config FILE] [--output FILE] [--json]
-logwarden keepalived check [--node NAME] [--config FILE] [--image IMAGE] [--json]
-
-  render  prints keepalived.conf of one balancer, or writes it as a whole with --output
-  check   has keepalived judge what render prints (keepalived -t), for every balancer without --node; as root, because
-          keepalived looks at the scripts it would run as the user it would run them as. Exit code 1 when it refuses
-
-  --node NAME    a balancer of the topology
-  ${configHelp}
-  --output FILE  written beside it and renamed: whoever reads FILE meanwhile sees the old one
-  --image IMAGE  where this machine has no keepalived: a Docker image that has it, and curl and setpriv
-  --json         render: {"config", "node", "output", "text"}; check: {"config", "nodes": [{"node", "accepted", "judge", "said"}]}
-
-Examples:
-
-  logwarden keepalived render --config deploy/topology.example.yaml --node lb-1
-  logwarden keepalived check --node lb-1 &&
-    logwarden keepalived render --node lb-1 --output /etc/keepalived/keepalived.conf && systemctl reload keepalived
-`,
-  run: async (args, { output, environment }) => {
+  usage: ["keepalived render --node NAME [OPTIONS]", "keepalived check [OPTIONS]"],
+  words,
+  text: `Makes keepalived.conf from the topology of logwarden.yaml. Check it as root: keepalived looks at the scripts it would run as
+the user it would run them as. Exit code 1 when it refuses. An --image must have curl and setpriv as well.`,
+  options,
+  examples: [
+    "logwarden keepalived render --config deploy/topology.example.yaml --node lb-1",
+    "logwarden keepalived check --node lb-1",
+    "logwarden keepalived render --node lb-1 --output /etc/keepalived/keepalived.conf",
+  ],
+  json: {
+    shape: z.union([
+      z.strictObject({ config: z.string(), node: z.string(), output: z.string().nullable(), text: z.string() }),
+      z.strictObject({ config: z.string(), nodes: verdicts }),
+    ]),
+  },
+  run: async (args, context) => {
+    const { output, environment } = context;
     const { values, positionals } = readArguments(args, options, 1);
-    const [word] = positionals;
-    if (word !== "render" && word !== "check") throw new UsageError(wordWanted("keepalived", word));
+    const word = knownWord("keepalived", positionals[0], words);
     if (word === "check" && values.output !== undefined) throw new UsageError("--output is for render");
     if (word === "render" && values.image !== undefined) throw new UsageError("--image is for check");
-    const { config, topology } = readTopology(values.config, environment);
+    const { config, topology } = readTopology(values, context);
     const names = Object.keys(topology.balancers);
     const { node } = values;
     if (node !== undefined && !names.includes(node)) {
@@ -67,11 +77,3 @@ Examples:
     return refused.length === 0 ? 0 : 1;
   },
 };
-
-const options = {
-  node: { type: "string" },
-  config: { type: "string" },
-  output: { type: "string" },
-  image: { type: "string" },
-  json: { type: "boolean" },
-} as const;

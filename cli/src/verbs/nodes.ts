@@ -9,7 +9,9 @@
  */
 
 import { columns, type Output } from "../output.ts";
-import { configHelp, readTopology } from "../topology/read.ts";
+import { z } from "zod";
+import { configOption } from "../given/inventory.ts";
+import { readTopology } from "../topology/read.ts";
 import {
   orderHaproxy,
   parseRuntimeAddress,
@@ -17,46 +19,76 @@ import {
   type RuntimeAddress,
   type Server,
 } from "../topology/runtime.ts";
-import { CommandError, readArguments, suggestion, UsageError, type Verb } from "../verb.ts";
+import { CommandError, jsonOption, knownWord, readArguments, suggestion, UsageError, type Verb } from "../verb.ts";
+
+const words = {
+  list: "every parser and queue node, as this HAProxy sees it; this unless told",
+  drain: "no new connections; those it has stay, for months if nothing happens",
+  enable: "in service again, if its check says so",
+  weight: "its share of new connections, 0 to 256; 100 is usual, 0 gets none",
+};
+
+const options = {
+  socket: {
+    type: "string",
+    value: "SOCKET",
+    about: "HAProxy's runtime socket, a path or ADDRESS:PORT; haproxy.socket of the topology unless given",
+  },
+  "shutdown-sessions": {
+    type: "boolean",
+    about:
+      "with drain: also ends the connections it has; their senders come again and find another parser. A line that is on its way at that moment may be lost: stopping the parser itself loses none",
+  },
+  ...configOption,
+  ...jsonOption,
+} as const;
+
+const nodeShape = {
+  ...{ name: z.string(), kind: z.enum(["parser", "queue"]), address: z.string(), state: z.string(), check: z.string() },
+  ...{ weight: z.number(), connections: z.number(), set: z.string().nullable() },
+};
 
 export const nodes: Verb = {
   name: "nodes",
   about: "the parsers and queue nodes behind HAProxy: list, drain, enable, weight",
-  help: `logwarden nodes [list] [--socket SOCKET] [--json]
-logwarden nodes drain NODE... [--shutdown-sessions] [--socket SOCKET] [--json]
-logwarden nodes enable NODE... [--socket SOCKET] [--json]
-logwarden nodes weight WEIGHT NODE... [--socket SOCKET] [--json]
+  usage: [
+    "nodes [list] [OPTIONS]",
+    "nodes drain NODE... [OPTIONS]",
+    "nodes enable NODE... [OPTIONS]",
+    "nodes weight WEIGHT NODE... [OPTIONS]",
+  ],
+  words,
+  text: `Speaks to one running HAProxy over its runtime socket. The states of a node:
 
-  list    every parser and queue node, as this HAProxy sees it:
-            UP     in service
-            DOWN   its check fails
-            NOLB   it says itself that it is leaving (a parser's 404, a queue node's DRAINING): no new connections
-            DRAIN  drained by a person: no new connections
-            MAINT  taken out by a person
-  drain   no new connections; those it has stay, for months if nothing happens
-  enable  in service again, if its check says so
-  weight  its share of new connections, 0 to 256; 100 is usual, 0 gets none
-
-  --shutdown-sessions  with drain: also ends the connections it has; their senders come again and find another parser.
-                       A line that is on its way at that moment may be lost: stopping the parser itself loses none
-  --socket SOCKET      HAProxy's runtime socket, a path or ADDRESS:PORT; haproxy.socket of the topology unless given
-  ${configHelp}
-  --json               one object: {"socket", "nodes": [...]}
+  UP     in service
+  DOWN   its check fails
+  NOLB   it says itself that it is leaving (a parser's 404, a queue node's DRAINING): no new connections
+  DRAIN  drained by a person: no new connections
+  MAINT  taken out by a person
 
 Exit code 1 when a node is not known or HAProxy did not do it. All this is forgotten by a reload, and the other balancer
-does not know of it: run it on both. What is to last is \`weight:\` in logwarden.yaml.
-
-Examples:
-
-  logwarden nodes
-  logwarden nodes drain parser-1 parser-2 --shutdown-sessions
-  logwarden nodes weight 50 parser-3 --socket /run/haproxy/admin.sock
-`,
-  run: async (args, { output, environment }) => {
+does not know of it: run it on both. What is to last is weight: in logwarden.yaml.`,
+  options,
+  examples: [
+    "logwarden nodes",
+    "logwarden nodes drain parser-1 parser-2 --shutdown-sessions",
+    "logwarden nodes weight 50 parser-3 --socket /run/haproxy/admin.sock",
+  ],
+  json: {
+    shape: z.union([
+      z.strictObject({ socket: z.string(), nodes: z.array(z.strictObject(nodeShape)) }),
+      z.strictObject({
+        socket: z.string(),
+        nodes: z.array(z.strictObject({ ...nodeShape, error: z.string().nullable() })),
+      }),
+    ]),
+  },
+  run: async (args, context) => {
+    const { output } = context;
     const { values, positionals } = readArguments(args, options, wordsMax);
     const [word = "list", ...rest] = positionals;
     const asked = readOrder(word, rest, values["shutdown-sessions"] === true);
-    const socket = values.socket ?? readTopology(values.config, environment).topology.haproxy.socket;
+    const socket = values.socket ?? readTopology(values, context).topology.haproxy.socket;
     const address = parseRuntimeAddress(socket);
     const before = nodesOf(await readServers(address));
     if (before.length === 0)
@@ -91,13 +123,6 @@ Examples:
   },
 };
 
-const options = {
-  socket: { type: "string" },
-  config: { type: "string" },
-  "shutdown-sessions": { type: "boolean" },
-  json: { type: "boolean" },
-} as const;
-
 /** More than a topology may have. */
 const wordsMax = 500;
 
@@ -107,11 +132,12 @@ type Order =
   | { kind: "enable"; names: readonly string[] }
   | { kind: "weight"; names: readonly string[]; weight: number };
 
-function readOrder(word: string, rest: readonly string[], shutdownSessions: boolean): Order {
+function readOrder(first: string, rest: readonly string[], shutdownSessions: boolean): Order {
   const named = (names: readonly string[]): readonly string[] => {
-    if (names.length === 0) throw new UsageError(`expected the nodes to ${word}, for example parser-1`);
+    if (names.length === 0) throw new UsageError(`expected the nodes to ${first}, for example parser-1`);
     return [...new Set(names)];
   };
+  const word = knownWord("nodes", first, words);
   if (shutdownSessions && word !== "drain") throw new UsageError("--shutdown-sessions is for drain");
   switch (word) {
     case "list":
@@ -127,10 +153,6 @@ function readOrder(word: string, rest: readonly string[], shutdownSessions: bool
         throw new UsageError(`expected a weight from 0 to 256, then nodes, got "${weight}"`);
       }
       return { kind: "weight", names: named(names), weight: Number(weight) };
-    }
-    default: {
-      const words = ["list", "drain", "enable", "weight"];
-      throw new UsageError(`no "nodes ${word}"${suggestion(word, words) || `; there are ${words.join(", ")}`}`);
     }
   }
 }

@@ -18,17 +18,19 @@ export interface LedgerOptions {
   check?: FileCheck;
   /** At most so many connections to PostgreSQL (10). */
   poolMax?: number;
+  /** For those who only look: a ledger that would have to be made or migrated first is refused, and nothing is written. */
+  existingOnly?: boolean;
 }
 
 /** Checks the database and brings it to this release. @throws LedgerError, whose message says what to do */
-export async function openLedger({ url, file, poolMax, check }: LedgerOptions): Promise<Ledger> {
+export async function openLedger({ url, file, poolMax, check, existingOnly }: LedgerOptions): Promise<Ledger> {
   if (url !== undefined && file === undefined) {
     if (/^postgres(ql)?:\/\//.test(url))
-      return ledgerOver(await openPostgres(url, poolMax === undefined ? {} : { poolMax }));
+      return ledgerOver(await openPostgres(url, poolMax === undefined ? {} : { poolMax }, existingOnly));
     throw new LedgerError("address-invalid", "expected an address that begins with postgres://, this one does not");
   }
   if (file !== undefined && url === undefined && file.trim() !== "" && !file.startsWith("file:")) {
-    return ledgerOver(await openSqlite(file, check));
+    return ledgerOver(await openSqlite(file, check, existingOnly));
   }
   throw new LedgerError(
     "address-invalid",

@@ -8,7 +8,7 @@ import pg from "pg";
 import { postgresDialect } from "./dialect.ts";
 import type { Engine } from "./engine.ts";
 import { codeOf, LedgerError, type LedgerErrorCode, messageOf } from "./errors.ts";
-import { migrate, missingMigrations } from "./migrate.ts";
+import { migrate, missingMigrations, older } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { storable } from "./storable.ts";
 
@@ -46,7 +46,11 @@ const migrationMsMax = 300_000;
 /** The key of the advisory lock under which migrations run: "LOGW". */
 const migrationLock = 0x4c_4f_47_57;
 
-export async function openPostgres(url: string, limits: Partial<PostgresLimits> = {}): Promise<Engine> {
+export async function openPostgres(
+  url: string,
+  limits: Partial<PostgresLimits> = {},
+  existingOnly = false,
+): Promise<Engine> {
   const database = describe(url);
   const { poolMax, connectMsMax, lockMsMax, answerMsMax } = { ...defaults, ...limits };
   const pool = new pg.Pool({
@@ -71,7 +75,7 @@ export async function openPostgres(url: string, limits: Partial<PostgresLimits> 
     close: () => db.destroy(),
   };
   try {
-    await bringUp(engine);
+    await bringUp(engine, existingOnly);
     return engine;
   } catch (error) {
     await engine.close();
@@ -79,8 +83,10 @@ export async function openPostgres(url: string, limits: Partial<PostgresLimits> 
   }
 }
 
-async function bringUp({ db, dialect, database }: Engine): Promise<void> {
-  if ((await missingMigrations(db, dialect, database)).length === 0) return;
+async function bringUp({ db, dialect, database }: Engine, existingOnly: boolean): Promise<void> {
+  const missing = await missingMigrations(db, dialect, database);
+  if (missing.length === 0) return;
+  if (existingOnly) throw older(database, missing);
   await db.transaction().execute(async (transaction) => {
     for (const limit of ["statement_timeout", "lock_timeout"]) {
       await sql`select set_config(${limit}, ${String(migrationMsMax)}, true)`.execute(transaction);

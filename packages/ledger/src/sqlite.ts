@@ -6,6 +6,7 @@
  * that a process with a queue to touch and a health check to answer is never stopped for long.
  */
 
+import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import {
   Kysely,
@@ -18,7 +19,7 @@ import {
 import { sqliteDialect } from "./dialect.ts";
 import { type Engine, repeat } from "./engine.ts";
 import { codeOf, LedgerError, type LedgerErrorCode, messageOf } from "./errors.ts";
-import { migrate, missingMigrations } from "./migrate.ts";
+import { absent, migrate, missingMigrations, older } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { checkFile, createFile } from "./sqlite-file.ts";
 import { storable } from "./storable.ts";
@@ -43,8 +44,13 @@ interface SqliteEngine extends Engine {
 }
 
 /** Opens the file, makes it where there is none; ":memory:" for a ledger that ends with this process. */
-export async function openSqlite(file: string, check: FileCheck = "whole"): Promise<SqliteEngine> {
+export async function openSqlite(
+  file: string,
+  check: FileCheck = "whole",
+  existingOnly = false,
+): Promise<SqliteEngine> {
   const inMemory = file === ":memory:";
+  if (existingOnly && !inMemory && !existsSync(file)) throw absent(file);
   if (!inMemory && !checkFile(file)) {
     await createFile(file, async (unfinished) => {
       const engine = connect(unfinished, file);
@@ -60,7 +66,7 @@ export async function openSqlite(file: string, check: FileCheck = "whole"): Prom
   try {
     await repeat(engine, async () => {
       if (!inMemory) verify(engine.raw, file, check);
-      await bringUp(engine);
+      await bringUp(engine, existingOnly);
     });
     return engine;
   } catch (error) {
@@ -104,7 +110,7 @@ function verify(raw: Database.Database, file: string, check: FileCheck): void {
   if (answer !== "ok") throw damaged(file, String(answer).replaceAll("\n", " "));
 }
 
-async function bringUp(engine: SqliteEngine): Promise<void> {
+async function bringUp(engine: SqliteEngine, existingOnly = false): Promise<void> {
   const { raw, db, dialect, database } = engine;
   raw.pragma("journal_mode = WAL");
   // FULL: what was committed survives a power cut. With NORMAL the last transactions would be lost, and with them what we
@@ -115,7 +121,9 @@ async function bringUp(engine: SqliteEngine): Promise<void> {
   raw.pragma("trusted_schema = OFF");
   // After a long read the log may have grown; it need not keep the room.
   raw.pragma(`journal_size_limit = ${64 * 1024 * 1024}`);
-  if ((await missingMigrations(db, dialect, database)).length === 0) return;
+  const missing = await missingMigrations(db, dialect, database);
+  if (missing.length === 0) return;
+  if (existingOnly) throw older(database, missing);
   await db.transaction().execute(async (transaction) => {
     raw.pragma(`application_id = ${applicationId}`);
     await migrate(transaction, dialect, database);

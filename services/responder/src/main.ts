@@ -15,8 +15,8 @@ import { runService } from "@logwarden/shared/process";
 import { type QueueEvent, sayQueueEvent } from "@logwarden/shared/queue-events";
 import { watchAllow } from "@logwarden/shared/watch-allow";
 import type { VyosClient } from "@logwarden/vyos";
+import { connectTo } from "./apply/connect.ts";
 import { responderVariables } from "./config.ts";
-import { connectTo } from "./connect.ts";
 import { startResponder } from "./responder.ts";
 
 /** Unanswered commands on a connection: a touch and a delete of every task in hand, and the reserves of the next. */
@@ -35,7 +35,7 @@ await runService({
       nodes: () => readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)),
       address: () => ledgerAddress(environment),
     });
-    const connect = (api: DeviceApi): VyosClient => connectTo(api, configureTimeoutMs);
+    const connect = (api: DeviceApi): VyosClient => connectTo(api, { configureMs: configureTimeoutMs });
     // Every key, certificate and fingerprint is read once now, so that a mistake stops the start and not the first ban.
     const tries = inventory.devices.flatMap(({ key, api }) =>
       api === undefined ? [] : [[key, () => readPart(`${config}: devices.${key}.api`, () => connect(api).close())]],

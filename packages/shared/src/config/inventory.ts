@@ -133,7 +133,7 @@ const OwnRuleForm = z.strictObject({
     .optional(),
 });
 
-const FileForm = z.strictObject({
+export const InventoryForm = z.strictObject({
   /** VyOS: firewall group names (interface-definitions, constraint of address-group). */
   group: z
     .string()
@@ -163,8 +163,8 @@ const FileForm = z.strictObject({
   topology: TopologyForm.optional(),
 });
 
-/** What would pass, by the path's last word; shown beside each complaint. */
-const examples: Record<string, string> = {
+/** What would pass, by the path's last word; shown beside each complaint, and in the reference. */
+export const inventoryExamples: Readonly<Record<string, string>> = {
   group: "group: BAD_GUYS",
   devices: "devices: { edge-1: { address: 10.10.10.201 } }",
   address: "address: 10.10.10.201",
@@ -220,14 +220,14 @@ export function parseInventory(text: string, name: string): Inventory {
   if (document.errors.length > 0) {
     throw new ConfigurationError(document.errors.map(({ message }) => `${name}: ${message}`));
   }
-  const parsed = FileForm.safeParse(document.toJS() ?? {});
+  const parsed = InventoryForm.safeParse(document.toJS() ?? {});
   if (!parsed.success) {
     throw new ConfigurationError(parsed.error.issues.map((issue) => complaint(name, document.toJS(), issue)));
   }
   return assemble(name, parsed.data);
 }
 
-function assemble(name: string, file: z.infer<typeof FileForm>): Inventory {
+function assemble(name: string, file: z.infer<typeof InventoryForm>): Inventory {
   const devices = Object.entries(file.devices).map(([key, form]) => toDevice(key, form));
   const complaints: string[] = [];
   /** What identifies a device must not identify another one. */
@@ -292,9 +292,9 @@ function toPrefix(text: string): Prefix {
 function complaint(name: string, file: unknown, issue: z.core.$ZodIssue): string {
   const path = issue.path.map(String);
   const last =
-    path.findLast((word) => word in examples) ?? (issue.code === "unrecognized_keys" ? undefined : "devices");
+    path.findLast((word) => word in inventoryExamples) ?? (issue.code === "unrecognized_keys" ? undefined : "devices");
   const seen = JSON.stringify(path.reduce<unknown>((value, word) => (value as Record<string, unknown>)?.[word], file));
-  const passing = path[0] === "topology" ? topologyExample(path) : examples[last ?? ""];
+  const passing = path[0] === "topology" ? topologyExample(path) : inventoryExamples[last ?? ""];
   const example = passing === undefined ? "" : `, for example ${passing}`;
   return `${name}: ${path.join(".") || "top level"}: ${issue.message}, got ${seen ?? "nothing"}${example}`;
 }

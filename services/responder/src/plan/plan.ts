@@ -12,7 +12,7 @@
  */
 
 import type { Pending, Placement, Wanted } from "@logwarden/ledger";
-import { Failure, waitingFor } from "@logwarden/shared/failure";
+import { Failure, isFailureCode, waitingFor } from "@logwarden/shared/failure";
 import type { NeverBan } from "@logwarden/shared/never-ban";
 import { parseSubject } from "@logwarden/shared/subject";
 import { addressOp, type Op } from "@logwarden/vyos";
@@ -146,6 +146,7 @@ function neverBanReason(neverBan: NeverBan, text: string): string | undefined {
 /** What the router refused for good the last time. */
 function lastingFailure(placement: Placement | null): Failure | undefined {
   if (placement?.error === null || placement === null) return undefined;
-  const failure = waitingFor(placement.error);
-  return failure?.waiting === "never" ? new Failure(failure.code, placement.errorDetail ?? "") : undefined;
+  const { error } = placement;
+  const isLasting = isFailureCode(error) && waitingFor(error) === "never";
+  return isLasting ? new Failure(error, placement.errorDetail ?? "") : undefined;
 }
