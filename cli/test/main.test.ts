@@ -8,7 +8,7 @@ import { cleanEnvironment, directory, file, here, logwarden, program } from "./c
 
 const verbs = [
   ...["ban", "unban", "bans", "status", "events", "audit", "routers", "interface", "queue", "allow"],
-  ...["explain", "check-config", "router-config", "completion", "version", "help"],
+  ...["explain", "check-config", "router-config", "haproxy", "keepalived", "nodes", "completion", "version", "help"],
 ];
 
 test("help names every verb, and every verb has its own help with examples", async () => {
