@@ -1,8 +1,10 @@
 # The one-shot that runs before everything else in docker compose: for each simulated router a certificate and an API
-# key, made once, each put where its holder looks and nowhere else.
+# key, and the ledger's password; made once, each put where its holder looks and nowhere else.
 #
 #   /secrets/router-N    certificate.pem, private-key.pem, api-key       mounted by router N alone
 #   /secrets/responder   router-N.pem, router-N.key                      mounted by the responders: what they trust, what they say
+#   /secrets/ledger      password                                        mounted by the database
+#   /secrets/responder   ledger-url                                      the same password, in the address of the ledger
 #
 # A volume that has its files keeps them, so that `docker compose up` again changes nothing.
 set -euo pipefail
@@ -23,5 +25,15 @@ make_router() { # NAME ADDRESS
   echo "$1: $(openssl x509 -in "$own/certificate.pem" -noout -fingerprint -sha256)"
 }
 
+make_ledger() {
+  local own=/secrets/ledger
+  if [[ ! -e $own/password ]]; then
+    openssl rand -hex 32 >"$own/password.new"
+    mv "$own/password.new" "$own/password"
+  fi
+  printf 'postgres://logwarden:%s@ledger/logwarden\n' "$(<"$own/password")" >/secrets/responder/ledger-url
+}
+
+make_ledger
 make_router router-1 10.10.10.201
 make_router router-2 10.10.10.202

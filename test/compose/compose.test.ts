@@ -1,5 +1,5 @@
 /**
- * docker-compose.yml, judged: real HAProxy, beanstalkd and rsyslogd in containers, our services, simulated routers.
+ * docker-compose.yml, judged: real HAProxy, beanstalkd, PostgreSQL and rsyslogd in containers, our services, simulated routers.
  *
  * The tests are one story and run in its order, each on what the one before left behind. Needs a Docker engine with
  * Compose v2 and a free 10.10.10.0/24; `npm run test:compose` runs it, `npm test` does not.
@@ -7,7 +7,7 @@
 
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { isDeepStrictEqual, promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { freePort } from "@logwarden/lab/parts/loopback";
 import type { StartedDockerComposeEnvironment } from "testcontainers";
@@ -26,6 +26,10 @@ const environment = { LOGWARDEN_ADMIN_PORT: String(adminPort) };
 const startMs = 900_000;
 /** A lame duck takes up to 30 s, a container on a busy machine a few more. */
 const testMs = 180_000;
+
+/** LOGWARDEN_LEASE_MS, and how often a lease is renewed and looked at. */
+const leaseMs = 10_000;
+const beatMs = leaseMs / 4;
 
 let started: StartedDockerComposeEnvironment;
 
@@ -123,6 +127,75 @@ describe("scaled to three parsers and three responders", () => {
   );
 });
 
+describe("the ledger", () => {
+  test(
+    "knows every ban that is on a router, until when, and that it was seen there",
+    async () => {
+      for (const router of ["router-1", "router-2"]) {
+        const statement =
+          "select distinct b.subject from bans b join placements p on p.subject = b.subject " +
+          `where p.router = '${router}' and p.verified_at_ms is not null and b.ended_at_ms is null and b.ends_at_ms is not null`;
+        // It is told when the router has saved and was read back.
+        await until(`what ${router} holds is in the ledger, and nothing else`, async () => {
+          const known = (await ask(statement)).map(([subject]) => subject ?? "");
+          return isDeepStrictEqual(known.toSorted(), members(await state(router), "saved").toSorted());
+        });
+      }
+    },
+    testMs,
+  );
+
+  test("shares the routers among responders, one for each router", async () => {
+    const leases = await ask("select device, owner from leases order by device");
+    expect(leases.map(([device]) => device)).toEqual(["router-1", "router-2"]);
+    expect(leases.every(([, owner]) => owner !== "")).toBe(true);
+    expect(leases[0]?.[1]).not.toBe(leases[1]?.[1]);
+  });
+
+  test("is no root's, and its password is in no environment", async () => {
+    expect((await run("ledger", ["id", "-un"])).trim()).toBe("postgres");
+    const environments = await Promise.all(
+      ["ledger", "responder"].map((service) => run(service, ["cat", "/proc/1/environ"])),
+    );
+    const password = (await run("ledger", ["cat", "/run/ledger/password"])).trim();
+    expect(password.length).toBeGreaterThan(32);
+    expect(environments.filter((text) => text.includes(password))).toEqual([]);
+  });
+});
+
+test(
+  "when a responder is killed, its router goes to another one within the lease and a few beats, and bans go on",
+  async () => {
+    const [before] = await owners("router-1");
+    // The name is the host and the process, and the host of a container is the beginning of its id.
+    const container = before?.name.split(":")[0] ?? "";
+    const killedAtMs = performance.now();
+    await promisify(execFile)("docker", ["kill", container]);
+    await log("router-1", 4260, "203.0.113.60");
+    await until("another responder for router-1", async () => {
+      const [now] = await owners("router-1");
+      return now !== undefined && now.owner !== before?.owner;
+    });
+    const takenOverMs = performance.now() - killedAtMs;
+    await until("203.0.113.60 on router-1", async () =>
+      members(await state("router-1"), "saved").includes("203.0.113.60"),
+    );
+    expect(takenOverMs).toBeLessThan(leaseMs + 4 * beatMs);
+    // Back again: what is killed by hand Docker does not start by itself.
+    await promisify(execFile)("docker", ["start", container]);
+    await until("the killed one is back", async () => {
+      const { stdout } = await promisify(execFile)("docker", [
+        "inspect",
+        "--format",
+        "{{.State.Health.Status}}",
+        container,
+      ]);
+      return stdout.trim() === "healthy";
+    });
+  },
+  testMs,
+);
+
 test(
   "nothing stays in the queue, and all of it had been on disk",
   async () => {
@@ -158,6 +231,8 @@ test(
     await until("203.0.113.40 on router-1", async () =>
       members(await state("router-1"), "saved").includes("203.0.113.40"),
     );
+    // One is enough for the line; the next test stops them all, and none in the middle of its start.
+    await until("three parsers in service", async () => (await parsersInService()).length === 3);
   },
   testMs,
 );
@@ -251,6 +326,24 @@ async function queueStats(node: string): Promise<Record<string, number>> {
   const answer = await run(node, ["bash", "-c", ask]);
   const pairs = [...answer.matchAll(/^([a-z-]+): (\d+)\r?$/gm)].map(([, name, value]) => [name, Number(value)]);
   return Object.fromEntries(pairs) as Record<string, number>;
+}
+
+/** What PostgreSQL answers, as its superuser, whom it knows by the user of the process. */
+async function ask(statement: string): Promise<string[][]> {
+  const options = ["--host", "/run/postgresql", "--dbname", "logwarden", "--no-align", "--tuples-only"];
+  const answer = await run("ledger", ["psql", ...options, "--field-separator", " ", "--command", statement]);
+  return answer
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => line.split(" "));
+}
+
+/** Who works for a device; nobody while its lease is free. */
+async function owners(device: string): Promise<{ owner: string; name: string }[]> {
+  const rows = await ask(
+    `select l.owner, r.name from leases l join responders r on r.id = l.owner where l.device = '${device}'`,
+  );
+  return rows.map(([owner = "", name = ""]) => ({ owner, name }));
 }
 
 async function exitCodes(service: string): Promise<number[]> {
