@@ -117,8 +117,9 @@ export class Leases {
       "taken",
     );
     const { give, take } = share({ id, devices, leases, alive });
-    // Released at the turn after their workers have ended.
+    // Released at the turn after their workers have ended; at the next one where a worker ended before, because we were uncertain.
     this.#end(give, "shared");
+    for (const device of give) if (!this.#workers.has(device)) this.#toRelease.add(device);
     const claimed = take.length > 0 ? await ledger.claim(id, take) : [];
     const given = new Set(give);
     const known = new Set(devices);
