@@ -97,8 +97,10 @@ export class DeviceWorker {
       await this.#decide(items);
       // Nothing waits for the router, and nothing is due there: most tasks only count.
       if (this.#waiting.length === 0 && !this.#more && clock.nowMs() < this.#dueAtMs) return undefined;
+      // Asked before the pass: what ends while its commit runs would be over, and so not be the next end, afterwards.
+      const nextEndMs = await this.#nextEndMs();
       const away = await this.#pass();
-      await this.#findDue();
+      await this.#findDue(nextEndMs);
       return away;
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
@@ -257,8 +259,15 @@ export class DeviceWorker {
     return { changes: [...changes.values()], settled };
   }
 
+  /** When the next of the bans in force here ends. */
+  async #nextEndMs(): Promise<number | undefined> {
+    const { ledger, clock, device } = this.#options;
+    if (this.#router === undefined) return undefined;
+    return ledger.nextEndOn({ key: device.key, tags: device.tags }, clock.nowMs());
+  }
+
   /** When the next turn is due without a task. */
-  async #findDue(): Promise<void> {
+  async #findDue(nextEndMs: number | undefined): Promise<void> {
     const { ledger, clock, device } = this.#options;
     const router = this.#router;
     const nowMs = clock.nowMs();
@@ -271,7 +280,7 @@ export class DeviceWorker {
       return;
     }
     const ends = [
-      await ledger.nextEndOn({ key: device.key, tags: device.tags }, nowMs),
+      nextEndMs,
       ...(await ledger.interfacesOn(device.key)).map(({ enableAtMs, state }) =>
         state === "disabled" ? enableAtMs : null,
       ),
