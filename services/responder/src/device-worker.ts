@@ -177,7 +177,7 @@ export class DeviceWorker {
     const asked = new Set(waiting.flatMap(({ decision }) => (decision.kind === "enforce" ? decision.subjects : [])));
     const isAsked = waiting.some(({ decision }) => decision.kind === "reconcile");
     const interfaces = await this.#planInterfaces(waiting);
-    const { results, others, more, away } = await router.pass(
+    const { results, others, more, away, stopped } = await router.pass(
       asked,
       interfaces.changes.map(({ change }) => change),
       isAsked,
@@ -186,9 +186,12 @@ export class DeviceWorker {
       if (others.get(change.key)?.kind === "done") await ledger.setInterface(after);
     }
     this.#more = more;
-    const passing = [...results.values(), ...others.values(), ...interfaces.settled.values()].find(
-      (one) => one.kind === "failed" && one.failure.waiting !== "never",
-    );
+    const passing =
+      stopped !== undefined
+        ? failedBy(stopped)
+        : [...results.values(), ...others.values(), ...interfaces.settled.values()].find(
+            (one) => one.kind === "failed" && one.failure.waiting !== "never",
+          );
     this.#failuresInARow = passing !== undefined || away !== undefined ? this.#failuresInARow + 1 : 0;
     // A router that fails is not asked for the rest at once: all go back, and come again later.
     if (passing !== undefined) this.#more = false;
@@ -196,7 +199,9 @@ export class DeviceWorker {
     if (away !== undefined) await this.#pause(holdSeconds);
     await Promise.all(
       waiting.map(async (item) => {
-        const result = this.#resultOf(item, results, others, interfaces.settled);
+        const result =
+          this.#resultOf(item, results, others, interfaces.settled) ??
+          (stopped === undefined ? undefined : failedBy(stopped));
         if (away !== undefined) await this.#settle(item.reserved, result?.kind === "done" ? result : failedBy(away));
         else if (result !== undefined) await this.#settle(item.reserved, result);
         else if (more && passing !== undefined) await this.#settle(item.reserved, passing);

@@ -52,6 +52,8 @@ export interface Pass {
   more: boolean;
   /** The device cannot be worked on now. */
   away: Failure | undefined;
+  /** Nothing came of the pass at all: it ended before its first request that writes. */
+  stopped: Failure | undefined;
 }
 
 /** At 80 % of its bound somebody should know. */
@@ -112,10 +114,13 @@ export class Router {
    */
   async pass(asked: ReadonlySet<string>, others: readonly Change[], mustRead: boolean): Promise<Pass> {
     const { clock, ledger, log } = this.#options;
-    const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined };
+    const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined, stopped: undefined };
     try {
+      this.#expectLease();
       if (mustRead || clock.monotonicMs() >= this.readDueMs) await this.#reconcile();
       const firewall = await this.#plan(asked);
+      // A process that was stopped meanwhile goes on with what it believed then, and the router may have been another's since.
+      this.#expectLease();
       for (const [subject, outcome] of await this.#settleUnsent(firewall)) result.results.set(subject, outcome);
       result.more = firewall.more;
       const requests = [...(firewall.changes.length > 0 ? [firewall.changes] : []), ...others.map((one) => [one])];
@@ -136,11 +141,17 @@ export class Router {
       if (!(error instanceof Failure)) throw error;
       this.#members = undefined;
       this.#sayFailed(error);
+      result.stopped = error;
       result.away = error.waiting === "device" ? error : undefined;
       for (const { key } of others) result.others.set(key, { kind: "failed", failure: error });
       for (const subject of asked) result.results.set(subject, { kind: "failed", failure: error });
     }
     return result;
+  }
+
+  /** @throws Failure lease-lost: what is known of the router may be old, and nothing may be concluded from it */
+  #expectLease(): void {
+    if (!this.#options.mayWrite()) throw new Failure("lease-lost", "another responder may have the device by now");
   }
 
   /** Reads the groups, and tells the ledger what it did not know. @throws Failure when the router cannot be read */
