@@ -118,7 +118,8 @@ export class Router {
     try {
       this.#expectLease();
       if (mustRead || clock.monotonicMs() >= this.readDueMs) await this.#reconcile();
-      const firewall = await this.#plan(asked);
+      const neverBan = this.#options.neverBan();
+      const firewall = await this.#plan(asked, neverBan);
       // A process that was stopped meanwhile goes on with what it believed then, and the router may have been another's since.
       this.#expectLease();
       for (const [subject, outcome] of await this.#settleUnsent(firewall)) result.results.set(subject, outcome);
@@ -128,7 +129,9 @@ export class Router {
       if (requests.length + shown.length === 0) return result;
       await ledger.intend(this.#place.key, firewall.sets, clock.nowMs());
       log.say("plan.made", { device: this.#place.key, ops: requests.flat().length, requests: requests.length });
-      const { group, configureTimeoutMs: patienceMs, mayWrite } = this.#options;
+      const { group, configureTimeoutMs: patienceMs } = this.#options;
+      // Whoever is allowed while we write, or halve a commit that failed, must not be in the next request: it is planned anew.
+      const mayWrite = (): boolean => this.#options.mayWrite() && this.#options.neverBan() === neverBan;
       const around = { group, patienceMs, mayWrite, clock, observer: this.#observer };
       const results = await apply(this.client, { ...around, requests, shown });
       await this.#tellLedger(results.filter(({ change }) => change.proof.kind === "member"));
@@ -205,8 +208,8 @@ export class Router {
     return returned.length;
   }
 
-  async #plan(asked: ReadonlySet<string>): Promise<FirewallPlan> {
-    const { ledger, clock, group, groupMax, neverBan } = this.#options;
+  async #plan(asked: ReadonlySet<string>, neverBan: NeverBan): Promise<FirewallPlan> {
+    const { ledger, clock, group, groupMax } = this.#options;
     const members = this.#members;
     if (members === undefined) throw new Error("a plan without a read");
     const nowMs = clock.nowMs();
@@ -218,7 +221,7 @@ export class Router {
     const wanted = isFull ? await ledger.wantedOn(this.#place, nowMs) : [];
     const placements = isFull ? await ledger.placementsOn(this.#place.key) : [];
     const limits = { group, groupMax, opsMax: this.#size.size };
-    return plan({ ...limits, neverBan: neverBan(), pending, members, wanted, placements, asked });
+    return plan({ ...limits, neverBan, pending, members, wanted, placements, asked });
   }
 
   /** What needs no request. */
