@@ -97,8 +97,10 @@ export class DeviceWorker {
       await this.#decide(items);
       // Nothing waits for the router, and nothing is due there: most tasks only count.
       if (this.#waiting.length === 0 && !this.#more && clock.nowMs() < this.#dueAtMs) return undefined;
+      // Asked before the pass: what ends while its commit runs would be over, and so not be the next end, afterwards.
+      const nextEndMs = await this.#nextEndMs();
       const away = await this.#pass();
-      await this.#findDue();
+      await this.#findDue(nextEndMs);
       return away;
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
@@ -175,7 +177,7 @@ export class DeviceWorker {
     const asked = new Set(waiting.flatMap(({ decision }) => (decision.kind === "enforce" ? decision.subjects : [])));
     const isAsked = waiting.some(({ decision }) => decision.kind === "reconcile");
     const interfaces = await this.#planInterfaces(waiting);
-    const { results, others, more, away } = await router.pass(
+    const { results, others, more, away, stopped } = await router.pass(
       asked,
       interfaces.changes.map(({ change }) => change),
       isAsked,
@@ -184,9 +186,12 @@ export class DeviceWorker {
       if (others.get(change.key)?.kind === "done") await ledger.setInterface(after);
     }
     this.#more = more;
-    const passing = [...results.values(), ...others.values(), ...interfaces.settled.values()].find(
-      (one) => one.kind === "failed" && one.failure.waiting !== "never",
-    );
+    const passing =
+      stopped !== undefined
+        ? failedBy(stopped)
+        : [...results.values(), ...others.values(), ...interfaces.settled.values()].find(
+            (one) => one.kind === "failed" && one.failure.waiting !== "never",
+          );
     this.#failuresInARow = passing !== undefined || away !== undefined ? this.#failuresInARow + 1 : 0;
     // A router that fails is not asked for the rest at once: all go back, and come again later.
     if (passing !== undefined) this.#more = false;
@@ -194,7 +199,9 @@ export class DeviceWorker {
     if (away !== undefined) await this.#pause(holdSeconds);
     await Promise.all(
       waiting.map(async (item) => {
-        const result = this.#resultOf(item, results, others, interfaces.settled);
+        const result =
+          this.#resultOf(item, results, others, interfaces.settled) ??
+          (stopped === undefined ? undefined : failedBy(stopped));
         if (away !== undefined) await this.#settle(item.reserved, result?.kind === "done" ? result : failedBy(away));
         else if (result !== undefined) await this.#settle(item.reserved, result);
         else if (more && passing !== undefined) await this.#settle(item.reserved, passing);
@@ -257,8 +264,15 @@ export class DeviceWorker {
     return { changes: [...changes.values()], settled };
   }
 
+  /** When the next of the bans in force here ends. */
+  async #nextEndMs(): Promise<number | undefined> {
+    const { ledger, clock, device } = this.#options;
+    if (this.#router === undefined) return undefined;
+    return ledger.nextEndOn({ key: device.key, tags: device.tags }, clock.nowMs());
+  }
+
   /** When the next turn is due without a task. */
-  async #findDue(): Promise<void> {
+  async #findDue(nextEndMs: number | undefined): Promise<void> {
     const { ledger, clock, device } = this.#options;
     const router = this.#router;
     const nowMs = clock.nowMs();
@@ -271,7 +285,7 @@ export class DeviceWorker {
       return;
     }
     const ends = [
-      await ledger.nextEndOn({ key: device.key, tags: device.tags }, nowMs),
+      nextEndMs,
       ...(await ledger.interfacesOn(device.key)).map(({ enableAtMs, state }) =>
         state === "disabled" ? enableAtMs : null,
       ),

@@ -52,6 +52,8 @@ export interface Pass {
   more: boolean;
   /** The device cannot be worked on now. */
   away: Failure | undefined;
+  /** Nothing came of the pass at all: it ended before its first request that writes. */
+  stopped: Failure | undefined;
 }
 
 /** At 80 % of its bound somebody should know. */
@@ -112,10 +114,14 @@ export class Router {
    */
   async pass(asked: ReadonlySet<string>, others: readonly Change[], mustRead: boolean): Promise<Pass> {
     const { clock, ledger, log } = this.#options;
-    const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined };
+    const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined, stopped: undefined };
     try {
+      this.#expectLease();
       if (mustRead || clock.monotonicMs() >= this.readDueMs) await this.#reconcile();
-      const firewall = await this.#plan(asked);
+      const neverBan = this.#options.neverBan();
+      const firewall = await this.#plan(asked, neverBan);
+      // A process that was stopped meanwhile goes on with what it believed then, and the router may have been another's since.
+      this.#expectLease();
       for (const [subject, outcome] of await this.#settleUnsent(firewall)) result.results.set(subject, outcome);
       result.more = firewall.more;
       const requests = [...(firewall.changes.length > 0 ? [firewall.changes] : []), ...others.map((one) => [one])];
@@ -126,7 +132,9 @@ export class Router {
       }
       await ledger.intend(this.#place.key, firewall.sets, clock.nowMs());
       log.say("plan.made", { device: this.#place.key, ops: requests.flat().length, requests: requests.length });
-      const { group, configureTimeoutMs: patienceMs, mayWrite } = this.#options;
+      const { group, configureTimeoutMs: patienceMs } = this.#options;
+      // Whoever is allowed while we write, or halve a commit that failed, must not be in the next request: it is planned anew.
+      const mayWrite = (): boolean => this.#options.mayWrite() && this.#options.neverBan() === neverBan;
       const around = { group, patienceMs, mayWrite, clock, observer: this.#observer };
       const results = await apply(this.client, { ...around, requests, shown });
       await this.#tellLedger(results.filter(({ change }) => change.proof.kind === "member"));
@@ -142,11 +150,17 @@ export class Router {
       if (!(error instanceof Failure)) throw error;
       this.#members = undefined;
       this.#sayFailed(error);
+      result.stopped = error;
       result.away = error.waiting === "device" ? error : undefined;
       for (const { key } of others) result.others.set(key, { kind: "failed", failure: error });
       for (const subject of asked) result.results.set(subject, { kind: "failed", failure: error });
     }
     return result;
+  }
+
+  /** @throws Failure lease-lost: what is known of the router may be old, and nothing may be concluded from it */
+  #expectLease(): void {
+    if (!this.#options.mayWrite()) throw new Failure("lease-lost", "another responder may have the device by now");
   }
 
   /** Reads the groups, and tells the ledger what it did not know. @throws Failure when the router cannot be read */
@@ -200,8 +214,8 @@ export class Router {
     return returned.length;
   }
 
-  async #plan(asked: ReadonlySet<string>): Promise<FirewallPlan> {
-    const { ledger, clock, group, groupMax, neverBan } = this.#options;
+  async #plan(asked: ReadonlySet<string>, neverBan: NeverBan): Promise<FirewallPlan> {
+    const { ledger, clock, group, groupMax } = this.#options;
     const members = this.#members;
     if (members === undefined) throw new Error("a plan without a read");
     const nowMs = clock.nowMs();
@@ -213,7 +227,7 @@ export class Router {
     const wanted = isFull ? await ledger.wantedOn(this.#place, nowMs) : [];
     const placements = isFull ? await ledger.placementsOn(this.#place.key) : [];
     const limits = { group, groupMax, opsMax: this.#size.size };
-    return plan({ ...limits, neverBan: neverBan(), pending, members, wanted, placements, asked });
+    return plan({ ...limits, neverBan, pending, members, wanted, placements, asked });
   }
 
   /** What needs no request. */

@@ -123,15 +123,17 @@ function keepLongest({ groupMax, pending, members, wanted, placements }: PlanInp
   /** Evicted before. */
   known: ReadonlySet<string>;
 } {
-  const placed = new Set(placements.map(({ subject }) => subject));
+  // What was only ever left out of a full group is not ours: it may stand there by somebody's hand.
+  const placed = new Set(placements.flatMap(({ subject, intendedAtMs }) => (intendedAtMs > 0 ? [subject] : [])));
   const known = new Set(placements.filter(({ error }) => error === groupFull).map(({ subject }) => subject));
   const evicted: Wanted[] = [];
   for (const family of [4, 6] as const) {
     const adds = pending.add.filter((one) => one.family === family).length;
     if (members[family].size + adds <= groupMax) continue;
-    const own = wanted.filter((one) => one.family === family);
-    const foreign = [...members[family]].filter((member) => !placed.has(member)).length;
-    const room = Math.max(0, groupMax - foreign);
+    const foreign = new Set([...members[family]].filter((member) => !placed.has(member)));
+    // Whom people banned by hand has his place already.
+    const own = wanted.filter((one) => one.family === family && !foreign.has(one.subject));
+    const room = Math.max(0, groupMax - foreign.size);
     const byEnd = own.toSorted((a, b) => (b.untilMs ?? Infinity) - (a.untilMs ?? Infinity) || a.sinceMs - b.sinceMs);
     evicted.push(...byEnd.slice(room));
   }
