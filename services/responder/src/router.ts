@@ -101,6 +101,11 @@ export class Router {
     this.#members = undefined;
   }
 
+  /** How many addresses its groups hold, as far as we know now; undefined: nobody knows. */
+  get sizes(): { 4: number; 6: number } | undefined {
+    return this.#members === undefined ? undefined : { 4: this.#members[4].size, 6: this.#members[6].size };
+  }
+
   /** When the groups are to be read again, by the monotonic clock. */
   get readDueMs(): number {
     return this.#members === undefined ? Number.NEGATIVE_INFINITY : this.#readAtMs + this.#options.reconcileMs;

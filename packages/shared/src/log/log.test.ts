@@ -78,3 +78,26 @@ test("of a flood that is told, only what is written is made", () => {
   log.teller("connection.opened", () => ({ peer: String(made++), device: "" }))();
   expect(made).toBe(50);
 });
+
+test("a duration that an event carries is measured in seconds, with the event's labels; without it nothing is", async () => {
+  const { registry, log } = setUp("info");
+  const settled = { device: "edge-1", taskId: "t", verb: "delete", reason: "done", detail: "" };
+  log.say("task.settled", { ...settled, lagMs: 400 });
+  log.say("task.settled", settled);
+  const metrics = await registry.metrics();
+  expect(metrics).toContain('logwarden_lag_seconds_bucket{le="0.25",device="edge-1"} 0');
+  expect(metrics).toContain('logwarden_lag_seconds_bucket{le="0.5",device="edge-1"} 1');
+  expect(metrics).toContain('logwarden_lag_seconds_sum{device="edge-1"} 0.4');
+  expect(metrics).toContain('logwarden_task_settled_total{verb="delete",reason="done"} 2');
+});
+
+test("a watched metric shows what is there now, and no last value of what is gone", async () => {
+  const { registry, log } = setUp("info");
+  let held = ["edge-1", "edge-2"];
+  log.watchEach("lease_held", "Leases.", ["device"], () => held.map((device) => ({ labels: { device }, value: 1 })));
+  expect(await registry.metrics()).toContain('logwarden_lease_held{device="edge-1"} 1');
+  held = ["edge-2"];
+  const metrics = await registry.metrics();
+  expect(metrics).not.toContain('logwarden_lease_held{device="edge-1"}');
+  expect(metrics).toContain('logwarden_lease_held{device="edge-2"} 1');
+});

@@ -67,6 +67,11 @@ export class Leases {
     return this.#workers.size;
   }
 
+  /** It did not answer the last beat. */
+  get isLedgerAway(): boolean {
+    return this.#awaySinceMs !== undefined;
+  }
+
   /** Keeps the leases until the signal; then ends all workers, and gives all leases back. */
   async run(signal: AbortSignal): Promise<void> {
     const { ledger, clock, devices, id } = this.#options;
