@@ -262,7 +262,8 @@ test("every body is stored, and the count of the unanswered is exact, while a no
   const binlogDirectory = await directory();
   let server = await beanstalkd({ binlogDirectory });
   const { producer, events } = await upTo([server.address], { unansweredMax: 2000 });
-  const wanted = texts(20_000);
+  // Three times the window. Each is written to the disk twice, by its put and by its delete, and a disk may be slow.
+  const wanted = texts(6000);
   const listeners: Listener[] = [];
   const settledBefore = Listener.settled;
   let killsLeft = 3;
@@ -271,7 +272,7 @@ test("every body is stored, and the count of the unanswered is exact, while a no
       listeners.push(submit(producer, `work-${n % 2}`, wanted[listeners.length] as string));
     }
     expect(producer.unanswered).toBe(listeners.length - (Listener.settled - settledBefore));
-    if (killsLeft > 0 && listeners.length >= 5000 * (4 - killsLeft)) {
+    if (killsLeft > 0 && listeners.length >= 1500 * (4 - killsLeft)) {
       killsLeft -= 1;
       expect(producer.unanswered).toBeGreaterThan(0);
       await server.program.kill();
