@@ -8,22 +8,28 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ensureSystemPackages } from "@logwarden/lab/system-packages";
+import { measureFleet, routersMax } from "./fleet.ts";
+import { measureFlood } from "./flood.ts";
 import { aim as latencyAim, measureLatency } from "./latency.ts";
 import { readMachine } from "./machine.ts";
 import { aim as parserAim, measureParser, type PartName, partNames, peerKeys } from "./parser.ts";
 import { asMarkdown, asText, describe, type Report } from "./report.ts";
 import { measureThroughput, tasksMax } from "./throughput.ts";
 
-const usage = `npm run bench -- [latency|throughput|parser] [OPTIONS]
+const usage = `npm run bench -- [latency|throughput|fleet|flood|parser] [OPTIONS]
 
   latency      How long from the line's last byte sent to the router's /configure request received?
   throughput   How many tasks a second does one responder take from the queue to the router?
+  fleet        One ban for a thousand routers: how long until all have it, with how much memory? And: a responder's start
+               with 10 000 active bans, requests counted.
+  flood        10 000 attackers at one router within ten seconds: how many commits, how long, who is first? (six minutes)
   parser       How much processor time does a line cost, in our parser and in its peers? And: with puts, with many
                rules, while the queue is away, with lines that are built to hurt.
                Without a name: all of them.
 
-  --n N             lines of a latency round (300), tasks of a throughput row (20000), or lines of a parser corpus (2000000)
-  --rounds N        rounds of each measure; shown are their median, minimum and maximum (3)
+  --n N             lines of a latency round (300), tasks of a throughput row (20000), routers of a fleet (1000),
+                    attackers of a flood (10000), or lines of a parser corpus (2000000)
+  --rounds N        rounds of each measure; shown are their median, minimum and maximum (3). A fleet and a flood have one
   --quiet-lines N   latency: lines in a round that come after 16 s of quiet (3)
   --rsyslog         latency: a row with logger and rsyslogd in front
   --only PARTS      parser: ${partNames.join(", ")}; several with commas (all of them)
@@ -35,11 +41,19 @@ const usage = `npm run bench -- [latency|throughput|parser] [OPTIONS]
   --help            this text
 `;
 
-const names = ["latency", "throughput", "parser"] as const;
+const names = ["latency", "throughput", "fleet", "flood", "parser"] as const;
 type Name = (typeof names)[number];
 
 /** A corpus of this many lines is 3 GB, three times. */
 const linesMax = 20_000_000;
+/** What --n counts, and how much of it this machine holds. */
+const nMax: Record<Name, number> = {
+  latency: tasksMax,
+  throughput: tasksMax,
+  fleet: routersMax,
+  flood: tasksMax,
+  parser: linesMax,
+};
 
 interface Wanted {
   benches: readonly Name[];
@@ -79,7 +93,7 @@ function readArguments(args: readonly string[]): Wanted | undefined {
   if (values.n !== undefined && name === undefined) throw new Error(`expected --n with ${names.join(", ")}`);
   return {
     benches: name === undefined ? names : [name],
-    n: values.n === undefined ? undefined : whole("--n", values.n, 1, name === "parser" ? linesMax : tasksMax),
+    n: values.n === undefined ? undefined : whole("--n", values.n, 1, name === undefined ? 1 : nMax[name]),
     rounds: whole("--rounds", values.rounds ?? "3", 1, 1000),
     quietLines: whole("--quiet-lines", values["quiet-lines"] ?? "3", 0, 1000),
     parts: some("--only", values.only, partNames) ?? partNames,
@@ -113,6 +127,8 @@ async function run(wanted: Wanted, signal: AbortSignal): Promise<void> {
   const measure: Record<Name, () => Promise<Report[]>> = {
     latency: async () => [await measureLatency({ lines: n ?? 300, rounds, quietLines, rsyslog, say, signal })],
     throughput: async () => [await measureThroughput({ tasks: n ?? 20_000, rounds, say, signal })],
+    fleet: () => measureFleet({ routers: n ?? 1000, say, signal }),
+    flood: async () => [await measureFlood({ attackers: n ?? 10_000, say, signal })],
     parser: () => measureParser(parts, { lines: n ?? 2_000_000, rounds, seed, chosenPeers, soakSeconds, say, signal }),
   };
   const reports: Report[] = [];

@@ -7,7 +7,7 @@
 
 import { randomUUID } from "node:crypto";
 import { type Beanstalkd, startBeanstalkd } from "@logwarden/lab/parts/beanstalkd";
-import { Connection, type NodeAddress, Producer, type TubeStats } from "@logwarden/queue";
+import { Connection, type NodeAddress, Producer, QueueError, type TubeStats } from "@logwarden/queue";
 import { encodeTask } from "@logwarden/shared/task";
 import { taskTtrSeconds } from "@logwarden/shared/tubes";
 import { mkdirSync } from "node:fs";
@@ -75,8 +75,16 @@ export class QueueLoad implements AsyncDisposable {
 
   /** Resolves when somebody waits for a job of the tube on every node. */
   async awaited(tube: string, signal: AbortSignal): Promise<void> {
-    while ((await this.#stats(tube)).some(({ currentWaiting }) => currentWaiting === 0))
-      await pause(askEveryMs, signal);
+    const isAwaited = async (): Promise<boolean> => {
+      try {
+        return (await this.#stats(tube)).every(({ currentWaiting }) => currentWaiting > 0);
+      } catch (error) {
+        // A tube that nobody has put into or watches is none.
+        if (!(error instanceof QueueError && error.code === "not-found")) throw error;
+        return false;
+      }
+    };
+    while (!(await isAwaited())) await pause(askEveryMs, signal);
   }
 
   async open(tube: string): Promise<void> {
@@ -100,6 +108,27 @@ export class QueueLoad implements AsyncDisposable {
       }
       await pause(askEveryMs, signal);
     }
+  }
+
+  /** Resolves when no node has a job in any tube. @throws when one was buried */
+  async idle(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const stats = await Promise.all(this.#connections.map((connection) => connection.stats()));
+      const buried = stats.reduce((sum, { currentJobsBuried }) => sum + currentJobsBuried, 0);
+      if (buried > 0) throw new Error(`${buried} tasks were buried: nothing was measured`);
+      const left = stats.reduce(
+        (sum, { currentJobsReady, currentJobsReserved, currentJobsDelayed }) =>
+          sum + currentJobsReady + currentJobsReserved + currentJobsDelayed,
+        0,
+      );
+      if (left === 0) return;
+      await pause(askEveryMs, signal);
+    }
+  }
+
+  /** The nodes' own processes. */
+  get pids(): number[] {
+    return this.#parts.map(({ program }) => program.pid);
   }
 
   #stats(tube: string): Promise<TubeStats[]> {

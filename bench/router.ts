@@ -9,7 +9,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type RequestRecord, type Router, startRouter } from "@logwarden/vyos-sim";
 
 export interface BenchRouter extends AsyncDisposable {
@@ -40,6 +40,35 @@ export async function startBenchRouter(directory: string, commitScale: number): 
     answered,
     [Symbol.asyncDispose]: () => router.close(),
   };
+}
+
+/**
+ * Many routers, each with a door of its own. One certificate and one key file for all: to make a thousand of them would take
+ * longer than what is measured. They have no disk: a save is an answer, not an fsync.
+ * @param directory for the key and the certificate
+ */
+export async function startBenchRouters(directory: string, count: number, commitScale: number): Promise<BenchRouter[]> {
+  const first = await startBenchRouter(directory, commitScale);
+  const routers = [first];
+  try {
+    const { api } = first;
+    const key = readFileSync(api.keyFile, "utf8").trim();
+    const identity = {
+      certificatePem: first.router.certificatePem,
+      privateKeyPem: readFileSync(`${directory}/private-key.pem`, "utf8"),
+    };
+    while (routers.length < count) {
+      const router = await startRouter({ key, release: "1.4", commitScale, identity });
+      const answered: RequestRecord[] = [];
+      router.onAnswer((record) => answered.push(record));
+      const close = (): Promise<void> => router.close();
+      routers.push({ router, api: { ...api, url: router.url }, answered, [Symbol.asyncDispose]: close });
+    }
+    return routers;
+  } catch (error) {
+    await Promise.all(routers.map(({ router }) => router.close()));
+    throw error;
+  }
 }
 
 /** How long the router had a request: from its last byte to the end of the answer. */

@@ -54,7 +54,7 @@ export const bans: Scenario = {
       until: (play) => isGone(play, attacker),
     },
     {
-      says: "three more failures at once are pardoned, since whoever was just lifted gets a while to mend his password",
+      says: "three more failures at once are pardoned: whoever was just lifted gets a while to find the right password",
       play: (play) => fail(play, attacker, [41_004, 41_005, 41_006]),
       until: async (play) => nothings(play, "pardoned") === 3,
     },

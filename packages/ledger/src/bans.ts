@@ -138,6 +138,12 @@ export async function endBans(db: Kysely<Schema>, end: End): Promise<Ban[]> {
 /** So many bans in one transaction: others wait for it. */
 const expiredAtOnceMax = 1000;
 
+/** Whether there is anything to mark: asked first, since a look holds nobody up, and mostly there is nothing. */
+export async function isAnyOver(db: Kysely<Schema>, nowMs: number): Promise<boolean> {
+  const over = db.selectFrom("bans").select("id").where("ended_at_ms", "is", null).where("ends_at_ms", "<=", nowMs);
+  return (await over.limit(1).executeTakeFirst()) !== undefined;
+}
+
 /** Marks bans whose end is over, the earliest first, a bounded number of them. @returns how many, and whether there may be more */
 export async function expireSome(db: Kysely<Schema>, nowMs: number): Promise<{ count: number; more: boolean }> {
   const over = await db

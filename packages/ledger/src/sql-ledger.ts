@@ -1,7 +1,7 @@
 /** The ledger over SQL: each method is one transaction; prune and expire are several, bounded each. */
 
 import { readAudit, writeAudit } from "./audit.ts";
-import { bannedSubjects, countBanned, expireSome, readBans } from "./bans.ts";
+import { bannedSubjects, countBanned, expireSome, isAnyOver, readBans } from "./bans.ts";
 import { decideIn } from "./decide.ts";
 import { type Engine, repeat, transact } from "./engine.ts";
 import * as leases from "./leases.ts";
@@ -10,13 +10,16 @@ import * as placements from "./placements.ts";
 import { pruneSteps } from "./prune.ts";
 import * as routers from "./routers.ts";
 import { readSightings } from "./sightings.ts";
+import { type Work, writeTogether } from "./together.ts";
 import { nextEndOn, pendingOn, wantedOn } from "./wanted.ts";
 
 export function ledgerOver(engine: Engine): Ledger {
   const { db, dialect } = engine;
   // One statement sees one moment by itself.
   const read = <T>(work: () => Promise<T>): Promise<T> => repeat(engine, work);
-  const write = <T>(work: Parameters<typeof transact<T>>[2]): Promise<T> => transact(engine, "write", work);
+  // PostgreSQL has many writers, and a wait for the disk that they share by itself.
+  const together = dialect.locksRows ? undefined : writeTogether(engine);
+  const write = <T>(work: Work<T>): Promise<T> => together?.write(work) ?? transact(engine, "write", work);
 
   return {
     decide: (work) => write((tx) => decideIn(tx, work)),
@@ -36,6 +39,7 @@ export function ledgerOver(engine: Engine): Ledger {
 
     expire: async (nowMs) => {
       let expired = 0;
+      if (!(await read(() => isAnyOver(db, nowMs)))) return expired;
       for (;;) {
         const { count, more } = await write((tx) => expireSome(tx, nowMs));
         expired += count;
@@ -78,6 +82,9 @@ export function ledgerOver(engine: Engine): Ledger {
       return rows;
     },
 
-    close: () => engine.close(),
+    close: async () => {
+      await together?.idle();
+      await engine.close();
+    },
   };
 }

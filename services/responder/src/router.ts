@@ -182,11 +182,13 @@ export class Router {
       ({ subject, family, appliedAtMs, verifiedAtMs }) =>
         (appliedAtMs ?? verifiedAtMs) !== null && !read.members[family].has(subject),
     );
-    await ledger.missing(
-      router,
-      missing.map(({ subject }) => subject),
-      nowMs,
-    );
+    if (missing.length > 0) {
+      await ledger.missing(
+        router,
+        missing.map(({ subject }) => subject),
+        nowMs,
+      );
+    }
     const returned = missing.length > 0 || this.#wasAway ? await this.#takeBack(read.members, nowMs) : 0;
     this.#wasAway = false;
     const ours = new Set(placements.map(({ subject }) => subject));

@@ -129,7 +129,8 @@ export function judge<T>(input: Case<T>): Judgement<T> {
       by: "policy",
       device: place.key,
       taskId: event.taskId,
-      startedAtMs: nowMs,
+      // When the line came, so that of a batch that is decided at one moment the first sighting is banned first.
+      startedAtMs: event.atMs,
       endsAtMs: lengthMs === null ? null : nowMs + lengthMs,
       targets,
       dryRun: policy.dryRun,
