@@ -242,7 +242,6 @@ export class Router {
     const { ledger, clock } = this.#options;
     const device = this.#place.key;
     const results = new Map<string, Result>();
-    if (firewall.gone.length > 0) await ledger.removed(device, firewall.gone, clock.nowMs());
     for (const subject of firewall.foreign) results.set(subject, { kind: "done" });
     for (const { subject, why } of firewall.refused) {
       results.set(subject, { kind: "nothing", reason: "never-ban", detail: `${subject}: ${why}` });

@@ -38,12 +38,10 @@ export const groupFull = "group-full";
 export interface FirewallPlan {
   /** The commit, deletes before sets. */
   changes: Change[];
-  /** What the router shows already, after an answer that was lost: to be saved, and not sent again. */
+  /** What the router shows already, after an answer that was lost or a responder that was killed: to be saved, and not sent again. */
   shown: Change[];
   /** Subjects of `changes` that are set: what we may have put there must be written down first. */
   sets: { subject: string; family: 4 | 6 }[];
-  /** Ours once, wanted no longer, and not there: only the ledger must learn it. */
-  gone: string[];
   /** Wanted and there, but put there by somebody else. */
   foreign: string[];
   /** Wanted, and never to be banned. */
@@ -74,14 +72,13 @@ export interface PlanInput {
 export function plan(input: PlanInput): FirewallPlan {
   const { group, pending, members, neverBan, asked, opsMax } = input;
   const result: FirewallPlan = {
-    ...{ changes: [], shown: [], sets: [], gone: [], foreign: [], refused: [], evicted: [], failing: [], more: false },
+    ...{ changes: [], shown: [], sets: [], foreign: [], refused: [], evicted: [], failing: [], more: false },
   };
   const changes: Change[] = [];
-  for (const { subject, family, error } of pending.remove) {
+  for (const { subject, family } of pending.remove) {
     const taken = change("delete", group, family, subject);
-    if (members[family].has(subject)) changes.push(taken);
-    else if (error === null) result.gone.push(subject);
-    else result.shown.push(taken);
+    // Gone already, and perhaps not saved: who took it out may have been killed before that.
+    (members[family].has(subject) ? changes : result.shown).push(taken);
   }
   const kept = keepLongest(input);
   for (const { subject, family } of kept.evicted) {

@@ -1,0 +1,23 @@
+// A few seeds of the simulation: thousands are run by `npm run test:simulation`.
+
+import { expect, test } from "@jest/globals";
+import { simulate } from "./simulate.ts";
+
+const steps = 60;
+const seeds = Array.from({ length: 24 }, (_, index) => index + 1);
+
+test("whatever fails, the routers come to hold what the ledger wants, and nothing else is done to them", async () => {
+  for (const seed of seeds) {
+    const { violations } = await simulate({ seed, steps, trace: false });
+    expect({ again: `npm run test:simulation -- --seed ${seed} --steps ${steps} --trace`, violations }).toMatchObject({
+      violations: [],
+    });
+  }
+});
+
+test("the same seed is the same run, to the last request", async () => {
+  const first = await simulate({ seed: 5, steps: 40, trace: true });
+  const second = await simulate({ seed: 5, steps: 40, trace: true });
+  expect(first.trace.length).toBeGreaterThan(100);
+  expect(second.trace).toEqual(first.trace);
+});
