@@ -127,7 +127,7 @@ export class Router {
       const firewall = await this.#plan(asked, neverBan);
       // A process that was stopped meanwhile goes on with what it believed then, and the router may have been another's since.
       this.#expectLease();
-      for (const [subject, outcome] of await this.#settleUnsent(firewall)) result.results.set(subject, outcome);
+      for (const [subject, outcome] of this.#settleUnsent(firewall)) result.results.set(subject, outcome);
       result.more = firewall.more;
       const requests = [...(firewall.changes.length > 0 ? [firewall.changes] : []), ...others.map((one) => [one])];
       const { shown } = firewall;
@@ -238,9 +238,7 @@ export class Router {
   }
 
   /** What needs no request. */
-  async #settleUnsent(firewall: FirewallPlan): Promise<Map<string, Result>> {
-    const { ledger, clock } = this.#options;
-    const device = this.#place.key;
+  #settleUnsent(firewall: FirewallPlan): Map<string, Result> {
     const results = new Map<string, Result>();
     for (const subject of firewall.foreign) results.set(subject, { kind: "done" });
     for (const { subject, why } of firewall.refused) {

@@ -90,10 +90,10 @@ describe("what became of an earlier request is looked at first:", () => {
     expect([result.changes, result.shown.map(({ key }) => key)]).toEqual([[], ["10.0.0.1"]]);
   });
 
-  test("what was taken out and is gone is only saved, or only written down", () => {
+  test("what was taken out and is gone is only saved", () => {
     const remove = [placement("10.0.0.1", { error: "change-unknown" }), placement("10.0.0.2")];
     const result = planned({ pending: { add: [], remove } });
-    expect([result.shown.map(({ key }) => key), result.gone]).toEqual([["10.0.0.1"], ["10.0.0.2"]]);
+    expect([result.changes, result.shown.map(({ key }) => key)]).toEqual([[], ["10.0.0.1", "10.0.0.2"]]);
   });
 
   test("what the router refused for good waits until somebody asks", () => {
