@@ -1,5 +1,5 @@
 /**
- * npm test: everything that needs no container engine, with real beanstalkd, HAProxy and rsyslogd.
+ * npm test: everything that needs no container engine, with real beanstalkd, HAProxy, keepalived, rsyslogd and PostgreSQL.
  * npm run test:compose: the containers, on a real Docker engine.
  *
  *   npm test                        all
@@ -26,7 +26,7 @@ if (jestArguments.includes("--help")) {
 
 try {
   // The containers bring their own programs.
-  if (!compose) ensureSystemPackages((line) => process.stderr.write(`${line}\n`));
+  if (!compose) ensureSystemPackages((line) => process.stderr.write(`${line}\n`), { tests: true });
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(2);

@@ -1,18 +1,55 @@
-/** A verb of the command: what it says of itself, how it reads its arguments, and in which three ways it can end badly. */
+/**
+ * A verb of the command: what it says of itself, how it reads its arguments, and in which three ways it can end badly.
+ *
+ * What a verb says of itself is data, so that its help, the completion of shells, docs/reference/cli.md and what the command
+ * line accepts are made of the same words.
+ */
 
 import type { Readable } from "node:stream";
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import type { z } from "zod";
 import type { Output } from "./output.ts";
 
 export interface Verb {
   name: string;
+  /** The words of other tools for it. */
+  aliases?: readonly string[];
   /** One line for `logwarden help`. */
   about: string;
-  /** The whole of --help. */
-  help: string;
+  /** Each way to call it, behind "logwarden ". */
+  usage: readonly string[];
+  /** What may follow it first, each with a line. */
+  words?: Readonly<Record<string, string>>;
+  /** What it does: paragraphs. */
+  text: string;
+  options: Options;
+  /** What is too long for an option's line. */
+  notes?: string;
+  /** Whole command lines. */
+  examples: readonly string[];
+  /** What --json prints: one value on one line, or `lines` of them. */
+  json: { shape: z.ZodType; lines?: boolean };
   /** @returns the exit code: 0, or 1 when a part of what was asked could not be done */
   run(args: readonly string[], context: Context): Promise<number>;
 }
+
+/** As node:util's parseArgs reads them, and what people are told. */
+export interface Option {
+  type: "string" | "boolean";
+  short?: string;
+  multiple?: boolean;
+  /** What stands for its value in the help, such as FILE. */
+  value?: string;
+  about: string;
+  /** What its value may be, for those who press Tab. */
+  choices?: readonly string[] | "file";
+}
+export type Options = Readonly<Record<string, Option>>;
+
+/** Every verb has it. */
+export const jsonOption = {
+  json: { type: "boolean", about: "for programs; its shape: logwarden help VERB --json, and the reference" },
+} as const;
 
 export interface Context {
   output: Output;
@@ -73,4 +110,24 @@ function distance(a: string, b: string): number {
     rows.push(row);
   }
   return rows[a.length]?.[b.length] ?? 0;
+}
+
+/** @returns the word that a verb needs first. @throws UsageError with what there is */
+export function knownWord<W extends string>(
+  verb: string,
+  word: string | undefined,
+  known: Readonly<Record<W, string>>,
+): W {
+  if (word !== undefined && word in known) return word as W;
+  const words = Object.keys(known);
+  const all = `${words.slice(0, -1).join(", ")}${words.length > 1 ? " or " : ""}${words.at(-1)}`;
+  if (word === undefined) throw new UsageError(`expected ${all}`);
+  throw new UsageError(
+    `no "${verb} ${word}"${suggestion(word, words) || `; there ${words.length > 1 ? "are" : "is"} ${all.replace(/ or (?=\S+$)/, " and ")}`}`,
+  );
+}
+
+/** For a verb that has no other word than `list`. @throws UsageError */
+export function listOnly(verb: string, word: string | undefined): void {
+  if (word !== undefined) knownWord(verb, word, { list: "" });
 }

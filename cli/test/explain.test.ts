@@ -3,11 +3,19 @@
 import { describe, expect, test } from "@jest/globals";
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { root } from "@logwarden/lab/parts/service";
-import { parseInventory } from "@logwarden/shared/inventory";
-import { eventTypes } from "@logwarden/shared/task";
-import { effects } from "../src/explain/effects.ts";
-import { cleanEnvironment, directory, file, jsonLines, logwarden, program } from "./command.ts";
+import {
+  cleanEnvironment,
+  directory,
+  file,
+  here,
+  jsonLines,
+  logwarden as asProcess,
+  program,
+  type Run,
+} from "./command.ts";
+
+const logwarden = (args: readonly string[], { stdin = "" }: { stdin?: string | Buffer } = {}): Promise<Run> =>
+  here(args, {}, stdin);
 
 const failed = (from: string, user = "root"): string =>
   `Nov 21 04:44:40 gw1 sshd[2319]: Failed password for ${user} from ${from} port 40024 ssh2`;
@@ -232,34 +240,31 @@ const inertLines = [
 test("nobody is led to believe that each 404 bans: what nothing is done for alone stands apart", async () => {
   const { stdout } = await logwarden(["explain"], { stdin: [...inertLines, failed("203.0.113.7")].join("\n") });
   const words = reportOf(stdout);
-  expect(words).toContain("1 nginx-access http_error task 1, refused 0 nothing is done for it alone");
+  expect(words).toContain("1 nginx-access http_error task 1, refused 0 no policy: nothing is done");
   const asked = words.slice(words.indexOf("Asked for"));
   expect(asked).toEqual([
     ...["Asked for", "1 password_failed 203.0.113.7", ""],
-    "Told, and nothing is done for it alone",
+    "Told, and no policy does anything about it",
     ...["1 login_succeeded 203.0.113.8", "1 http_error 203.0.113.9 404"],
     ...["1 peer_ban 203.0.113.10 ban", "1 peer_ban 203.0.113.10 unban", ""],
     "Lines: 5; matched 5 (task 5, refused 0); missed 0 (unmatched 0, malformed 0)",
-    "Tasks: 5; 1 change a router, for the other 4 nothing is done alone",
+    "Tasks: 5; 1 count for a policy, the other 4 lead to nothing",
     "",
   ]);
 });
 
-test("what the report says of a type is what the responder does for it", async () => {
-  // A contract between two rooms that may not look into each other.
-  const planPath: string = `${root}services/responder/src/plan/plan.ts`;
-  const { plan } = (await import(planPath)) as { plan: (input: unknown) => { empty: { reason: string }[] } };
-  const inventory = parseInventory(
-    '{ devices: { edge-1: { address: 10.0.0.1, api: { url: "https://10.0.0.1", keyFile: /k, verify: off } } }, allow: [] }',
-    "test",
+test("what counts is what the policies of the inventory say, of a type or of one rule", async () => {
+  const config = file(
+    "logwarden.yaml",
+    "devices: { web: { address: 10.0.0.1 } }\nallow: []\npolicies: { http_error: { rules: { nginx-limit-req: {} } } }\n",
   );
-  const done = eventTypes.filter((type) => {
-    const task = { host: "10.0.0.1", type, from: "203.0.113.7", interface: "eth1", action: "ban" };
-    const [device] = inventory.devices;
-    const wanted = [{ task, askedBy: 0 }];
-    return plan({ ...inventory, device, opsPerRequestMax: 10, wanted }).empty.length === 0;
+  const { stdout } = await logwarden(["explain", "--config", config], {
+    stdin: [...inertLines, failed("203.0.113.7")].join("\n"),
   });
-  expect(done).toEqual(eventTypes.filter((type) => effects[type] !== "nothing"));
+  const words = reportOf(stdout);
+  expect(words).toContain("1 nginx-access http_error task 1, refused 0");
+  expect(words).toContain("1 sshd-failed-password password_failed task 1, refused 0 no policy: nothing is done");
+  expect(words).toContain("Tasks: 5; 1 count for a policy, the other 4 lead to nothing");
 });
 
 describe("--clock", () => {
@@ -408,7 +413,7 @@ test("an answer comes before the file has ended: a stream is read as it grows", 
 
 test("a line without an end is not kept, however long it grows", async () => {
   const stdin = Buffer.concat([Buffer.alloc(100_000_000, "x"), Buffer.from(`\n${failed("203.0.113.7")}`)]);
-  const run = await logwarden(["explain", "--json"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
+  const run = await asProcess(["explain", "--json"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
   expect(jsonLines(run)).toMatchObject([{ outcome: "malformed", reason: "frame-too-long" }, { outcome: "task" }]);
 });
 
@@ -416,7 +421,7 @@ test("a file larger than the memory it is given is explained to its end", async 
   // A million lines, 42 MB as they stand and twice that when kept, through a heap of 48 MB, of which the program with its rules takes 21.
   const log = file("big.log", `${failed("203.0.113.7")}\n${"Nov 21 04:44:40 gw1 ntpd[1]: x\n".repeat(4)}`.repeat(8000));
   const stdin = Buffer.concat(Array.from({ length: 25 }, () => readFileSync(log)));
-  const { code, stdout } = await logwarden(["explain"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
+  const { code, stdout } = await asProcess(["explain"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
   expect(code).toBe(0);
   expect(stdout).toContain("Lines: 1000000; matched 200000");
 });

@@ -2,18 +2,58 @@
 
 import { describe, expect, test } from "@jest/globals";
 import { spawnSync } from "node:child_process";
-import { cleanEnvironment, directory, file, logwarden, program } from "./command.ts";
+import { readArguments } from "../src/verb.ts";
+import { verbs as listed } from "../src/verbs.ts";
+import { cleanEnvironment, directory, file, here, logwarden, program } from "./command.ts";
 
-const verbs = ["explain", "check-config", "queue", "version", "help"];
+const verbs = [
+  ...["ban", "unban", "bans", "status", "events", "audit", "routers", "interface", "queue", "allow"],
+  ...["explain", "check-config", "router-config", "haproxy", "keepalived", "nodes", "completion", "version", "help"],
+];
 
-test("help names every verb, and every verb has its own help", async () => {
-  const overview = await logwarden(["help"]);
+test("help names every verb, and every verb has its own help with examples", async () => {
+  const overview = await here(["help"]);
   expect(overview).toMatchObject({ code: 0, stderr: "" });
-  for (const verb of verbs) {
-    expect(overview.stdout).toContain(`  ${verb} `);
-    const own = await logwarden([verb, "--help"]);
-    expect(own).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(new RegExp(`^logwarden ${verb}`)) });
-    if (verb !== "help") expect(await logwarden(["help", verb])).toEqual(own);
+  expect(listed.map(({ name }) => name)).toEqual(verbs);
+  for (const { name, examples, options } of listed) {
+    expect(overview.stdout).toContain(`  ${name} `);
+    const own = await here([name, "--help"]);
+    expect(own).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(new RegExp(`^logwarden ${name}`)) });
+    expect(await here(["help", name])).toEqual(own);
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) expect(own.stdout).toContain(example);
+    expect(options).toHaveProperty("json");
+  }
+});
+
+test("every example is a command line that its verb understands", async () => {
+  for (const { name, examples, options } of listed) {
+    for (const example of examples) {
+      const words = /\blogwarden ([a-z-]+)([^|>&)]*)/.exec(example);
+      const [, verb = "", rest = ""] = words ?? [];
+      expect([example, verb]).toEqual([example, name]);
+      const args = rest.match(/'[^']*'|\S+/g)?.map((word) => word.replaceAll("'", "")) ?? [];
+      expect(() => readArguments(args, options, Number.POSITIVE_INFINITY)).not.toThrow();
+    }
+  }
+});
+
+test("help --json has the JSON Schema of what each verb prints", async () => {
+  const { verbs: all } = JSON.parse((await here(["help", "--json"])).stdout) as { verbs: Record<string, unknown>[] };
+  expect(all.map(({ name }) => name)).toEqual(verbs);
+  for (const { schema } of all) expect(schema).toMatchObject({ $schema: expect.stringContaining("json-schema.org") });
+});
+
+test("the words of fail2ban and cscli are understood", async () => {
+  for (const [alias, name] of [
+    ["banned", "bans"],
+    ["decisions", "bans"],
+    ["alerts", "events"],
+    ["bouncers", "routers"],
+    ["allowlists", "allow"],
+    ["ping", "status"],
+  ] as const) {
+    expect((await here([alias, "--help"])).stdout).toMatch(new RegExp(`^logwarden ${name}`));
   }
 });
 
@@ -29,9 +69,9 @@ test.each([
   ["exlpain", 'did you mean "explain"?'],
   ["check", 'did you mean "check-config"?'],
   ["queues", 'did you mean "queue"?'],
-  ["frobnicate", "verbs are explain, check-config, queue, version, help"],
+  ["frobnicate", `verbs are ${verbs.join(", ")}`],
 ])("an unknown verb (%s) exits 2 with a suggestion", async (verb, words) => {
-  expect(await logwarden([verb])).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining(words) });
+  expect(await here([verb])).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining(words) });
 });
 
 describe("a command line that cannot be understood exits 2 and names what is wrong", () => {
@@ -46,7 +86,7 @@ describe("a command line that cannot be understood exits 2 and names what is wro
     [["queue", "--queues", "127.0.0.1", "kick", "a", "-1"], "Unknown option '-1'"],
     [["queue", "--queues", "127.0.0.1", "kick", "a", "0"], "a whole number from 1"],
   ])("%j", async (args, words) => {
-    expect(await logwarden(args)).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining(words) });
+    expect(await here(args)).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining(words) });
   });
 });
 

@@ -6,12 +6,12 @@ import type { Beanstalkd } from "@logwarden/lab/parts/beanstalkd";
 import { freePort } from "@logwarden/lab/parts/loopback";
 import type { Connection } from "@logwarden/queue";
 import { buryPriority, type FailureCode } from "@logwarden/shared/failure";
-import { beanstalkd, connect, logwarden, type Run } from "./command.ts";
+import { beanstalkd, connect, here, type Run } from "./command.ts";
 
 const tube = "logwarden.device.edge-1";
 
 function queue(servers: readonly Beanstalkd[], ...args: string[]): Promise<Run> {
-  return logwarden(["queue", ...args, "--queues", servers.map(({ address }) => address).join(",")]);
+  return here(["queue", ...args, "--queues", servers.map(({ address }) => address).join(",")]);
 }
 
 async function buryOne(connection: Connection, body: string, code?: FailureCode): Promise<string> {
@@ -94,11 +94,38 @@ test("a node that is away is a line of its own and exit code 1; the others are s
 
 test("the nodes may come from the environment; every one that cannot be read is named", async () => {
   const server = await beanstalkd();
-  expect(await logwarden(["queue"], { env: { LOGWARDEN_QUEUES: server.address } })).toMatchObject({ code: 0 });
-  const { code, stderr } = await logwarden(["queue", "--queues", "a b,127.0.0.1:99999"]);
+  expect(await here(["queue"], { LOGWARDEN_QUEUES: server.address })).toMatchObject({ code: 0 });
+  const { code, stderr } = await here(["queue", "--queues", "a b,127.0.0.1:99999"]);
   expect(code).toBe(2);
   expect(stderr).toContain('"a b"');
   expect(stderr).toContain('"127.0.0.1:99999"');
+});
+
+describe("queue peek", () => {
+  test("shows the next job of each state, or of one, and takes nothing", async () => {
+    const server = await beanstalkd();
+    const connection = await connect(server);
+    await buryOne(connection, "buried", "change-rejected");
+    await connection.put(tube, Buffer.from("ready"));
+    await connection.put(tube, Buffer.from("delayed"), { delaySeconds: 1000 });
+    const [node] = json(await queue([server], "peek", tube, "--json")).nodes;
+    expect(node?.["jobs"]).toMatchObject([
+      { state: "ready", body: "ready" },
+      { state: "delayed", body: "delayed" },
+      { state: "buried", body: "buried" },
+    ]);
+    const one = await queue([server], "peek", tube, "delayed");
+    expect(one).toMatchObject({ code: 0, stdout: expect.stringMatching(/job \d+, the next delayed {2}delayed\n$/) });
+    expect((await connection.statsTube(tube)).currentJobsReady).toBe(1);
+  });
+
+  test("of a tube that is nowhere exits 1, of a state that is none exits 2", async () => {
+    const server = await beanstalkd();
+    expect(await queue([server], "peek", tube)).toMatchObject({ code: 1, stderr: expect.stringContaining("no tube") });
+    expect(await queue([server], "peek", tube, "reserved")).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining("expected ready, delayed or buried") },
+    });
+  });
 });
 
 describe("queue buried", () => {

@@ -1,19 +1,20 @@
 /**
- * haproxy.cfg, judged by a real HAProxy on loopback. The parsers are small servers of this file: what is tested is what
+ * haproxy.cfg, judged by a real HAProxy on loopback. The parsers are small servers of the test: what is tested is what
  * HAProxy does with a parser that is there, that leaves, and that is not there.
  */
 
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { startBeanstalkd } from "@logwarden/lab/parts/beanstalkd";
+import { FakeParser } from "@logwarden/lab/parts/fake-parser";
 import { type HaproxyPart, startHaproxy } from "@logwarden/lab/parts/haproxy";
 import { freePort } from "@logwarden/lab/parts/loopback";
 import type { Program } from "@logwarden/lab/parts/program";
+import { until } from "@logwarden/lab/parts/until";
 
 const file = fileURLToPath(new URL("haproxy.cfg", import.meta.url));
 
@@ -227,99 +228,4 @@ async function startDoor(env: Record<string, string> = {}): Promise<Door> {
     status: (backend, server) => cell(backend, server, "status"),
     count: async (backend, server, column) => Number(await cell(backend, server, column)),
   };
-}
-
-interface Received {
-  socket: Socket;
-  header: { source: string; tlvs: number[] };
-  payload: string;
-  ended: boolean;
-}
-
-/** As much of a parser as HAProxy can see: a status port and connections that begin with a PROXY header. */
-class FakeParser {
-  ready = true;
-  readonly connections: Received[] = [];
-  readonly #host: string;
-  readonly #dataPort: number;
-  readonly #statusPort: number;
-  readonly #data: Server;
-  readonly #status: HttpServer;
-  readonly #sockets = new Set<Socket>();
-
-  constructor(host: string, dataPort: number, statusPort: number) {
-    this.#host = host;
-    this.#dataPort = dataPort;
-    this.#statusPort = statusPort;
-    this.#status = createHttpServer((request, response) => {
-      response.writeHead(request.url === "/readyz" && this.ready ? 200 : 404).end();
-    });
-    this.#data = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
-  }
-
-  async open(): Promise<void> {
-    this.#data.listen(this.#dataPort, this.#host);
-    await once(this.#data, "listening");
-    this.#status.listen(this.#statusPort, this.#host);
-    await once(this.#status, "listening");
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    this.#status.closeAllConnections();
-    await Promise.all([this.#data, this.#status].map((server) => new Promise((done) => server.close(done))));
-  }
-
-  /** The connection with this number, past or to come. */
-  async connection(index: number): Promise<Received> {
-    await until(`connection ${index} at ${this.#host}`, () => this.connections.length > index);
-    return this.connections[index] as Received;
-  }
-
-  #accept(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on("error", () => undefined);
-    let head = Buffer.alloc(0);
-    let received: Received | undefined;
-    socket.on("data", (chunk: Buffer) => {
-      if (received !== undefined) {
-        received.payload += chunk.toString("latin1");
-        return;
-      }
-      head = Buffer.concat([head, chunk]);
-      const length = head.length < 16 ? 16 : 16 + head.readUInt16BE(14);
-      if (head.length < length || head.length < 16) return;
-      received = {
-        socket,
-        header: readHeader(head.subarray(0, length)),
-        payload: head.toString("latin1", length),
-        ended: false,
-      };
-      this.connections.push(received);
-    });
-    socket.on("close", () => this.#sockets.delete(socket));
-    for (const event of ["end", "close"]) {
-      socket.on(event, () => {
-        if (received !== undefined) received.ended = true;
-        socket.end();
-      });
-    }
-  }
-}
-
-/** Version 2, command PROXY, TCP over IPv4; then the source, and the types of the TLVs (PROXY protocol, section 2.2). */
-function readHeader(bytes: Buffer): Received["header"] {
-  expect(bytes.toString("latin1", 0, 14)).toBe("\r\n\r\n\0\r\nQUIT\n\x21\x11");
-  const tlvs: number[] = [];
-  for (let at = 28; at < bytes.length; at += 3 + bytes.readUInt16BE(at + 1)) tlvs.push(bytes.readUInt8(at));
-  return { source: `${bytes.subarray(16, 20).join(".")}:${bytes.readUInt16BE(24)}`, tlvs };
-}
-
-/** Waits for a fact. Its own limit is only a stop for hangs, so that the message names the fact and not a test's timeout. */
-async function until(fact: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 45_000;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`waited in vain for: ${fact}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -1,6 +1,6 @@
 /**
- * The system's programs that lab, tests and benches run for real: beanstalkd, HAProxy, rsyslogd, logger; openssl for the
- * certificates of tests.
+ * The system's programs that lab, tests and benches run for real: beanstalkd, HAProxy, rsyslogd, logger,
+ * PostgreSQL; openssl for the certificates of tests; keepalived for tests.
  *
  * Where we may (root, apt), what is missing is installed; else one message says exactly what to type. The packages'
  * services are not started: the lab starts its own, on loopback, and nothing else on the machine should change.
@@ -16,6 +16,18 @@ const packages = {
   rsyslogd: "rsyslog",
   logger: "bsdutils",
   openssl: "openssl",
+} as const;
+
+/** Programs that Debian keeps off the PATH, each release in a directory of its own → their package. */
+const hidden = {
+  "/usr/lib/postgresql/*/bin/postgres": "postgresql",
+} as const;
+
+/** What only tests run; the lab has one balancer. curl is what keepalived asks HAProxy with, ip makes namespaces. */
+const packagesOfTests = {
+  keepalived: "keepalived",
+  curl: "curl",
+  ip: "iproute2",
 } as const;
 
 /** What rsyslogd loads → its package. */
@@ -34,10 +46,12 @@ export function programPath(path: string = process.env["PATH"] ?? ""): string {
 /**
  * Makes sure that every program is there.
  * @param say receives progress, a line each
+ * @param tests whether those that only tests run are wanted too
  * @throws an Error whose message tells the person what to type
  */
-export function ensureSystemPackages(say: (line: string) => void): void {
-  const missing = missingPackages();
+export function ensureSystemPackages(say: (line: string) => void, { tests = false } = {}): void {
+  const wanted = tests ? { ...packages, ...packagesOfTests } : packages;
+  const missing = missingPackages(wanted);
   if (missing.length === 0) return;
   const command = `apt-get install --no-install-recommends ${missing.join(" ")}`;
   if (process.getuid?.() !== 0 || !isExecutable("apt-get")) {
@@ -54,14 +68,15 @@ export function ensureSystemPackages(say: (line: string) => void): void {
       throw new Error(`The packages could not be installed; apt-get says why above. By hand:\n\n  ${command}\n`);
     }
   });
-  const still = missingPackages();
+  const still = missingPackages(wanted);
   if (still.length > 0)
     throw new Error(`Installed, but still not found: ${still.join(", ")}. PATH is ${programPath()}`);
 }
 
-function missingPackages(): string[] {
+function missingPackages(wanted: Readonly<Record<string, string>>): string[] {
   return [
-    ...Object.entries(packages).flatMap(([program, name]) => (isExecutable(program) ? [] : [name])),
+    ...Object.entries(wanted).flatMap(([program, name]) => (isExecutable(program) ? [] : [name])),
+    ...Object.entries(hidden).flatMap(([path, name]) => (globSync(path).length > 0 ? [] : [name])),
     ...Object.entries(modules).flatMap(([file, name]) => (isModule(file) ? [] : [name])),
   ];
 }

@@ -1,27 +1,25 @@
 /**
- * What the responder does for a task of each type by itself (services/responder/src/plan/plan.ts; a test holds both together).
+ * What the policies lead to, by the type and the rule of an event.
  *
- * Most types say too little alone: a page that was not there, a login that worked. Whoever reads a report must not believe
+ * Many types say too little alone: a page that was not there, a login that worked. Whoever reads a report must not believe
  * that each of them bans.
  */
 
+import { bannedTypes, type Policies } from "@logwarden/shared/policies";
 import type { EventType } from "@logwarden/shared/task";
 
-export type Effect = "ban" | "disable" | "nothing";
+/** forget: a login that works takes back what failed before. */
+export const effects = ["ban", "disable", "forget", "nothing"] as const;
+export type Effect = (typeof effects)[number];
 
-export const effects: Readonly<Record<EventType, Effect>> = {
-  password_failed: "ban",
-  user_invalid: "ban",
-  attempts_exceeded: "ban",
-  interface_down: "disable",
-  pam_failed: "nothing",
-  preauth_failed: "nothing",
-  login_succeeded: "nothing",
-  http_error: "nothing",
-  peer_ban: "nothing",
-};
+export function effectOf(policies: Policies, type: EventType, rule: string): Effect {
+  if (type === "interface_down") return policies.forInterface(rule) === undefined ? "nothing" : "disable";
+  if (type === "login_succeeded") return policies.forgivingCounters.length > 0 ? "forget" : "nothing";
+  const banned = bannedTypes.find((one) => one === type);
+  return banned === undefined || policies.forEvent(banned, rule) === undefined ? "nothing" : "ban";
+}
 
-/** A few words beside a type, where there is something to say. */
-export function effectNote(type: EventType): string {
-  return effects[type] === "nothing" ? "nothing is done for it alone" : "";
+/** A few words beside a rule, where there is something to say. */
+export function effectNote(effect: Effect): string {
+  return effect === "nothing" ? "no policy: nothing is done" : "";
 }

@@ -2,7 +2,7 @@
 
 import type { EventTask, EventType } from "@logwarden/shared/task";
 import { columns } from "../output.ts";
-import { effectNote, effects } from "./effects.ts";
+import { type Effect, effectNote } from "./effects.ts";
 import { meanings, type Outcome, type Reason, type Verdict } from "./judge.ts";
 
 /** Different addresses and interfaces that are counted one by one. */
@@ -15,6 +15,8 @@ export interface ReportedRule {
   type: EventType;
   programs: readonly string[];
   origin: "shipped" | "own" | "tried";
+  /** What its policy leads to. */
+  effect: Effect;
 }
 
 interface Sums {
@@ -25,6 +27,7 @@ interface Sums {
 
 export class Report {
   readonly #rules: readonly ReportedRule[];
+  readonly #effects: ReadonlyMap<string, Effect>;
   #lines = 0;
   readonly #outcomes: Record<Outcome, number> = { task: 0, refused: 0, unmatched: 0, malformed: 0 };
   /** Tasks for which something is done. */
@@ -40,6 +43,7 @@ export class Report {
   /** @param rules all that could have claimed a line */
   constructor(rules: readonly ReportedRule[]) {
     this.#rules = rules;
+    this.#effects = new Map(rules.map(({ name, effect }) => [name, effect]));
     this.#tried = rules.find(({ origin }) => origin === "tried");
   }
 
@@ -56,7 +60,7 @@ export class Report {
       if (known === undefined) this.#reasons.set(reason, { outcome, times: 1 });
       else known.times++;
     }
-    if (task !== null) this.#addTask(task);
+    if (task !== null) this.#addTask(task, this.#effects.get(rule ?? "") !== "nothing");
     if (reason === "no-rule-fits" && this.#tried?.programs.includes(detail ?? "")) this.#missedByTried++;
   }
 
@@ -67,7 +71,7 @@ export class Report {
       title,
       ...this.#printRules(),
       ...this.#printSubjects("Asked for", true),
-      ...this.#printSubjects("Told, and nothing is done for it alone", false),
+      ...this.#printSubjects("Told, and no policy does anything about it", false),
       ...(this.#uncounted > 0 ? ["", `${this.#uncounted} events of more addresses were not counted one by one.`] : []),
       ...section("Refused", this.#reasonsOf("refused")),
       ...section("Missed: unmatched", this.#reasonsOf("unmatched")),
@@ -76,9 +80,7 @@ export class Report {
       `Lines: ${this.#lines}; matched ${task + refused} (task ${task}, refused ${refused}); ` +
         `missed ${unmatched + malformed} (unmatched ${unmatched}, malformed ${malformed})`,
       ...(this.#effective < task
-        ? [
-            `Tasks: ${task}; ${this.#effective} change a router, for the other ${task - this.#effective} nothing is done alone`,
-          ]
+        ? [`Tasks: ${task}; ${this.#effective} count for a policy, the other ${task - this.#effective} lead to nothing`]
         : []),
     ];
   }
@@ -91,9 +93,9 @@ export class Report {
       .map((rule) => ({ ...rule, sums: this.#sums.get(rule.name) ?? none }))
       .filter(({ origin, sums }) => origin !== "shipped" || total(sums) > 0)
       .sort((a, b) => total(b.sums) - total(a.sums));
-    const rows = told.map(({ name, type, origin, sums }) => [
+    const rows = told.map(({ name, type, origin, effect, sums }) => [
       ...[total(sums), name, type, `task ${sums.task}, refused ${sums.refused}`],
-      [origin === "own" ? "your own" : "", sums.off > 0 ? "switched off" : effectNote(type)]
+      [origin === "own" ? "your own" : "", sums.off > 0 ? "switched off" : effectNote(effect)]
         .filter((note) => note !== "")
         .join(", "),
     ]);
@@ -136,8 +138,7 @@ export class Report {
     );
   }
 
-  #addTask(task: EventTask): void {
-    const effective = effects[task.type] !== "nothing";
+  #addTask(task: EventTask, effective: boolean): void {
     if (effective) this.#effective++;
     const times = task.count ?? 1;
     const key = `${task.type}\t${subjectOf(task)}`;

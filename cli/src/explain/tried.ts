@@ -8,9 +8,24 @@ import { suggestion, UsageError } from "../verb.ts";
 export const triedName = "tried";
 
 export const triedOptions = {
-  match: { type: "string", multiple: true },
-  program: { type: "string", multiple: true },
-  type: { type: "string" },
+  match: {
+    type: "string",
+    value: "TEMPLATE",
+    multiple: true,
+    about: 'tries a rule: the whole message, as it stands behind "program[pid]: "; several if given several times',
+  },
+  program: {
+    type: "string",
+    value: "NAME",
+    multiple: true,
+    about: 'who writes it, as the log names it: sshd of "sshd[2319]:"; several if given several times',
+  },
+  type: {
+    type: "string",
+    value: "TYPE",
+    about: "what it means; password_failed unless given",
+    choices: eventTypes,
+  },
 } as const;
 
 interface TriedValues {

@@ -13,7 +13,7 @@ import {
 } from "@logwarden/queue";
 import { ConfigurationError } from "@logwarden/shared/environment";
 import type { Output } from "../output.ts";
-import { CommandError, suggestion, UsageError } from "../verb.ts";
+import { CommandError, type Context, suggestion, UsageError } from "../verb.ts";
 
 /** A node whose connection or command takes longer is reported as away: a person is waiting. */
 const timeouts = { connectTimeoutMs: 3000, commandTimeoutMs: 5000 };
@@ -22,11 +22,24 @@ const lotMax = 500;
 
 export type Answer<T> = { node: string; error: string } | ({ node: string; error: null } & T);
 
+export const queuesOption = {
+  queues: {
+    type: "string",
+    value: "LIST",
+    about: "the queue nodes, HOST:PORT with commas between; LOGWARDEN_QUEUES unless given",
+  },
+} as const;
+
+/** The nodes of --queues, or of the environment. @throws as readNodes */
+export function givenNodes(values: { queues?: string | undefined }, { environment }: Context): NodeAddress[] {
+  return readNodes(values.queues ?? environment["LOGWARDEN_QUEUES"]);
+}
+
 /**
  * The nodes of a list, HOST:PORT with commas between.
  * @throws UsageError when there is none; ConfigurationError with every one that cannot be read
  */
-export function readNodes(list: string | undefined): NodeAddress[] {
+function readNodes(list: string | undefined): NodeAddress[] {
   const words = (list ?? "")
     .split(",")
     .map((word) => word.trim())

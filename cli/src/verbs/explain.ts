@@ -4,42 +4,66 @@ import { fstatSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { type Device, type Inventory, parseInventory, readInventory } from "@logwarden/shared/inventory";
 import { parseAddress } from "@logwarden/shared/ip";
+import { z } from "zod";
 import { parseClock } from "../explain/clock.ts";
+import { effectOf } from "../explain/effects.ts";
 import { createJudge, type Judge, readable, type Rule, type Verdict } from "../explain/judge.ts";
 import { type FileLine, readLines } from "../explain/lines.ts";
 import { Progress, progressBytesMin } from "../explain/progress.ts";
 import { Report } from "../explain/report.ts";
 import { triedName, triedOptions, triedRule } from "../explain/tried.ts";
-import { CommandError, type Context, readArguments, UsageError, type Verb } from "../verb.ts";
+import { CommandError, type Context, jsonOption, readArguments, UsageError, type Verb } from "../verb.ts";
 
 /** The parser's default for LOGWARDEN_FRAME_BYTES_MAX. */
 const lineBytesMax = 8192;
 /** Stands for "some device": it can be nobody's, and as an attacker's address it is refused with or without us. */
 const anyDevice = "0.0.0.0";
 
+const options = {
+  config: {
+    type: "string",
+    value: "FILE",
+    about: "the inventory: its devices, allow and rules count. Without it: one device, nothing allowed, all rules on",
+    choices: "file",
+  },
+  device: {
+    type: "string",
+    value: "DEVICE",
+    about: "who sent the lines: an address, or a name of the inventory; its only device unless given",
+  },
+  clock: {
+    type: "string",
+    value: "TIME",
+    about:
+      'when the lines were received, such as 2026-11-21T04:44:40Z: the tasks then carry it as "at", as they will from the parser. What time a line claims is never used',
+  },
+  "print-missed": {
+    type: "boolean",
+    about: "every line that no rule claims, with the reason (with --json: its text beside the reason)",
+  },
+  ...triedOptions,
+  ...jsonOption,
+} as const;
+
+const lineShape = z.strictObject({
+  line: z.number(),
+  outcome: z.enum(["task", "refused", "unmatched", "malformed"]),
+  rule: z.string().nullable(),
+  task: z.looseObject({}).describe("task, see task.md").nullable(),
+  reason: z.string().nullable(),
+  detail: z.string().nullable(),
+  text: z.string().optional(),
+});
+
 export const explain: Verb = {
   name: "explain",
   about: "what would this log file do? The parser's own rules, nothing is sent",
-  help: `logwarden explain [--config FILE] [--device DEVICE] [--clock TIME] [--json] [--print-missed]
-                  [--match TEMPLATE --program NAME [--type TYPE]] [FILE|-]
-
-What the parser would make of each line of FILE, or of standard input. Nothing is sent anywhere.
-
-  --config FILE    the inventory: its devices, allow and rules count. Without it: one device, nothing allowed, all rules on
-  --device DEVICE  who sent the lines: an address, or a name of the inventory; its only device unless given
-  --clock TIME     when the lines were received, such as 2026-11-21T04:44:40Z: the tasks then carry it as "at", as they
-                   will from the parser. What time a line claims is never used
-  --print-missed   every line that no rule claims, with the reason (with --json: its text beside the reason)
-  --json           one object for each line, in order: line, outcome (task, refused, unmatched, malformed), rule, task,
-                   reason, detail
-
-Try a rule of your own before it goes into the configuration; it is checked as there, and tried before all others:
-
-  --match TEMPLATE  the whole message, as it stands behind "program[pid]: "; several if given several times. {name} is
-                    free text, at most one; {name:ip|int|hex|word|quoted} has a kind; [what may be missing] in brackets
-  --program NAME    who writes it, as the log names it: sshd of "sshd[2319]:"; several if given several times
-  --type TYPE       what it means; password_failed unless given. {address:ip} is who did it; interface_down needs
-                    {interface:word} instead
+  usage: ["explain [OPTIONS] [FILE|-]"],
+  text: "What the parser would make of each line of FILE, or of standard input. Nothing is sent anywhere.",
+  options,
+  notes: `--match tries a rule of your own before it goes into the configuration: it is checked as there, and tried before all
+others. {name} is free text, at most one; {name:ip|int|hex|word|quoted} has a kind; [what may be missing] in brackets.
+{address:ip} is who did it; an interface_down needs {interface:word} instead.
 
 Free text is what an attacker chose: it may hold an address and all the words of your template. So what stands right of it
 is read from the end of the line, which the program wrote, unless it cuts long lines (sshd: 500 characters): then a text
@@ -47,22 +71,15 @@ of the right length is the end. Let {address:ip} stand left of free text where y
 
 Lines are read with or without <PRI>. A file that holds none does not say what came through logger; such a line inside
 a line is only unwrapped behind a <PRI> of facility user, as in the parser. Lines over ${lineBytesMax} bytes are malformed.
-Big files show their progress on stderr when that is a terminal.
-
-  logwarden explain --config logwarden.yaml --device edge-1 /var/log/auth.log
-  zcat auth.log.2.gz | logwarden explain --print-missed
-  logwarden explain --json auth.log | jq 'select(.outcome == "refused")'
-  logwarden explain --match 'AUTH_FAILED for {user} from {address:ip}' --program openvpn --print-missed /var/log/syslog
-`,
+Big files show their progress on stderr when that is a terminal. "at" stands in a task with --clock, "text" with --print-missed.`,
+  examples: [
+    "logwarden explain --config logwarden.yaml --device edge-1 /var/log/auth.log",
+    "zcat auth.log.2.gz | logwarden explain --print-missed",
+    "logwarden explain --json auth.log | jq 'select(.outcome == \"refused\")'",
+    "logwarden explain --match 'AUTH_FAILED for {user} from {address:ip}' --program openvpn --print-missed /var/log/syslog",
+  ],
+  json: { shape: lineShape, lines: true },
   run: async (args, context) => {
-    const options = {
-      config: { type: "string" },
-      device: { type: "string" },
-      clock: { type: "string" },
-      json: { type: "boolean" },
-      "print-missed": { type: "boolean" },
-      ...triedOptions,
-    } as const;
     const { values, positionals } = readArguments(args, options, 1);
     const at = values.clock === undefined ? undefined : readClock(values.clock);
     const tried = triedRule(values);
@@ -214,7 +231,7 @@ function reportedRules({ rules }: Judge, inventory: Inventory) {
   return rules.map((rule) => {
     const { name, type, programs } = rule;
     const origin: "own" | "tried" | "shipped" = own.has(rule) ? "own" : name === triedName ? "tried" : "shipped";
-    return { name, type, programs, origin };
+    return { name, type, programs, origin, effect: effectOf(inventory.policies, type, name) };
   });
 }
 

@@ -7,47 +7,101 @@
 
 import type { Connection, NodeAddress, TubeStats } from "@logwarden/queue";
 import { adviceFor, buriedBecause } from "@logwarden/shared/failure";
+import { z } from "zod";
 import { columns } from "../output.ts";
-import { type Answer, ask, exitCode, readNodes, requireTube, tubesOf, unlessGone } from "../queue/nodes.ts";
-import { type Context, readArguments, suggestion, UsageError, type Verb } from "../verb.ts";
+import {
+  type Answer,
+  ask,
+  exitCode,
+  givenNodes,
+  queuesOption,
+  requireTube,
+  tubesOf,
+  unlessGone,
+} from "../queue/nodes.ts";
+import { type Context, jsonOption, knownWord, readArguments, UsageError, type Verb } from "../verb.ts";
+
+const words = {
+  tubes: "every tube of every node: ready, reserved, delayed, buried, how long it is still paused; this unless told",
+  peek: "the next job of a tube that is ready, delayed or buried, without taking it",
+  buried: "the first buried job of each tube, why it was buried, and what to do about it",
+  kick: "gives up to N buried jobs of a tube another try, all of them without N",
+};
+
+const states = ["ready", "delayed", "buried"] as const;
+
+const jobShape = { id: z.string(), body: z.string() };
+const answers = <S extends z.ZodRawShape>(shape: S) => {
+  const away = z.strictObject({ node: z.string(), error: z.string() });
+  return z.array(z.union([z.strictObject({ node: z.string(), error: z.null(), ...shape }), away]));
+};
+const tubeShape = z.strictObject({
+  ...{ name: z.string(), ready: z.number(), reserved: z.number(), delayed: z.number(), buried: z.number() },
+  ...{ watching: z.number(), pausedSeconds: z.number() },
+});
+const buriedShape = z.strictObject({
+  ...{ tube: z.string(), buried: z.number(), ...jobShape, reason: z.string().nullable(), advice: z.string() },
+});
+const shape = z.union([
+  z.strictObject({
+    nodes: answers({
+      ...{ version: z.string(), draining: z.boolean(), tubes: z.array(tubeShape), skipped: z.array(z.string()) },
+    }),
+  }),
+  z.strictObject({ nodes: answers({ jobs: z.array(buriedShape) }) }),
+  z.strictObject({
+    tube: z.string(),
+    nodes: answers({ jobs: z.array(z.strictObject({ state: z.enum(states), ...jobShape })) }),
+  }),
+  z.strictObject({ tube: z.string(), nodes: answers({ kicked: z.number() }) }),
+]);
+
+const options = { ...queuesOption, ...jsonOption } as const;
 
 export const queue: Verb = {
   name: "queue",
   about: "the tubes of every queue node; buried jobs and why; another try for them",
-  help: `logwarden queue [--queues LIST] [--json]
-logwarden queue buried [TUBE] [--queues LIST] [--json]
-logwarden queue kick TUBE [N] [--queues LIST] [--json]
+  usage: [
+    "queue [tubes] [OPTIONS]",
+    "queue peek TUBE [ready|delayed|buried] [OPTIONS]",
+    "queue buried [TUBE] [OPTIONS]",
+    "queue kick TUBE [N] [OPTIONS]",
+  ],
+  words,
+  text: `Every node is asked by itself: a job lives on one. beanstalkd shows only the first job of a state: kick a buried one to see
+the next, and mend what buried it first. A kick leaves delayed jobs alone: their wait has a reason.
 
-  (no word)      every tube of every node: ready, reserved, delayed, buried, and how long it is still paused
-  buried [TUBE]  the first buried job of each tube, with its body, why it was buried and what to do about it.
-                 beanstalkd shows only the first of a tube: kick or delete it to see the next
-  kick TUBE [N]  gives up to N buried jobs another try, all of them without N; mend what buried them first.
-                 Delayed jobs are left alone
-
-  --queues LIST  the nodes, HOST:PORT with commas between; LOGWARDEN_QUEUES unless given
-  --json         one object: {"nodes": [...]}
-
-Exit code 1 when a node could not be reached or there is no such tube.
-`,
+Exit code 1 when a node could not be reached or there is no such tube.`,
+  options,
+  examples: [
+    "logwarden queue",
+    "logwarden queue peek logwarden.device.edge-1",
+    "logwarden queue buried",
+    "logwarden queue kick logwarden.device.edge-1 10",
+  ],
+  json: { shape },
   run: async (args, context) => {
-    const options = { queues: { type: "string" }, json: { type: "boolean" } } as const;
     const { values, positionals } = readArguments(args, options, 3);
-    const [word, tube, count] = positionals;
-    const nodes = readNodes(values.queues ?? context.environment["LOGWARDEN_QUEUES"]);
+    const [first = "tubes", tube, last] = positionals;
+    const nodes = givenNodes(values, context);
     const asJson = values.json === true;
+    const tooMany = (word: string | undefined): void => {
+      if (word !== undefined) throw new UsageError(`"${word}" is one word too many`);
+    };
+    const word = knownWord("queue", first, words);
     switch (word) {
-      case undefined:
+      case "tubes":
+        tooMany(tube);
         return showTubes(nodes, asJson, context);
       case "buried":
-        if (count !== undefined) throw new UsageError(`"${count}" is one word too many`);
+        tooMany(last);
         return showBuried(nodes, tube, asJson, context);
+      case "peek":
+        if (tube === undefined) throw new UsageError("expected the tube to look into");
+        return peek(nodes, tube, last === undefined ? states : [readState(last)], asJson, context);
       case "kick":
         if (tube === undefined) throw new UsageError("expected the tube to kick");
-        return kick(nodes, tube, count === undefined ? undefined : readCount(count), asJson, context);
-      default:
-        throw new UsageError(
-          `no "queue ${word}"${suggestion(word, ["buried", "kick"]) || "; there are buried and kick"}`,
-        );
+        return kick(nodes, tube, last === undefined ? undefined : readCount(last), asJson, context);
     }
   },
 };
@@ -144,6 +198,47 @@ async function firstBuried(connection: Connection, stats: TubeStats): Promise<Bu
     ...{ tube: stats.name, buried: stats.currentJobsBuried, id: job.id, body: job.body.toString("utf8"), reason },
     advice: reason === null ? "Not buried by a responder of ours; its priority names no reason." : adviceFor(reason),
   };
+}
+
+async function peek(
+  nodes: readonly NodeAddress[],
+  tube: string,
+  wanted: readonly (typeof states)[number][],
+  asJson: boolean,
+  { output }: Context,
+): Promise<number> {
+  let tubes: string[] = [];
+  const answers = await ask(nodes, async (connection) => {
+    tubes = [...tubes, ...(await connection.listTubes())];
+    const ask = {
+      ready: () => connection.peekReady(tube),
+      delayed: () => connection.peekDelayed(tube),
+      buried: () => connection.peekBuried(tube),
+    };
+    const found = await Promise.all(wanted.map(async (state) => ({ state, job: await ask[state]() })));
+    const jobs = found.flatMap(({ state, job }) =>
+      job === undefined ? [] : [{ state, id: job.id, body: job.body.toString("utf8") }],
+    );
+    return { jobs };
+  });
+  const code = exitCode(answers, output);
+  requireTube(tube, tubes, answers);
+  if (asJson) await output.json({ tube, nodes: answers });
+  for (const answer of asJson ? [] : answers) {
+    if (answer.error !== null) continue;
+    if (answer.jobs.length === 0) await output.line(`${answer.node}: nothing is ${wanted.join(", ")}`);
+    for (const { state, id, body } of answer.jobs)
+      await output.line(
+        `${answer.node}  job ${id}, ${state === "buried" ? "the first buried" : `the next ${state}`}  ${clip(body)}`,
+      );
+  }
+  return code;
+}
+
+function readState(word: string): (typeof states)[number] {
+  const state = states.find((one) => one === word);
+  if (state !== undefined) return state;
+  throw new UsageError(`expected ready, delayed or buried, got "${word}"`);
 }
 
 async function kick(

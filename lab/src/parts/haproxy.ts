@@ -1,13 +1,17 @@
 /**
- * A real HAProxy with the file that production runs, deploy/haproxy/haproxy.cfg; what differs is in its environment.
+ * A real HAProxy, with deploy/haproxy/haproxy.cfg, which is told everything by its environment, or with a file that was made
+ * from a topology.
  */
 
 import { Program, type ProgramOptions } from "./program.ts";
 import { root } from "./service.ts";
 
 export interface HaproxyOptions {
+  name?: string;
   /** LOGWARDEN_… variables of haproxy.cfg: deploy/README.md has the table. What is absent has the default of production. */
-  env: Record<string, string>;
+  env?: Record<string, string>;
+  /** Another file, and where its admin page is. It runs as production runs it: SIGUSR2 to its master is a reload. */
+  made?: { file: string; admin: string };
   onLine?: ProgramOptions["onLine"];
 }
 
@@ -18,13 +22,13 @@ export interface HaproxyPart {
 }
 
 /** Starts HAProxy and waits until its admin page answers; whether a parser is in service is another question. */
-export async function startHaproxy({ env, onLine }: HaproxyOptions): Promise<HaproxyPart> {
-  const adminUrl = `http://${env["LOGWARDEN_ADMIN_BIND"] ?? "127.0.0.1:8404"}`;
+export async function startHaproxy({ name = "haproxy", env = {}, made, onLine }: HaproxyOptions): Promise<HaproxyPart> {
+  const adminUrl = `http://${made?.admin ?? env["LOGWARDEN_ADMIN_BIND"] ?? "127.0.0.1:8404"}`;
   const program = await Program.start({
-    name: "haproxy",
+    name,
     command: "haproxy",
-    // -db: in the foreground, whatever the file says.
-    args: ["-db", "-f", `${root}deploy/haproxy/haproxy.cfg`],
+    // -db: in the foreground, whatever the file says. -W: a master, and a worker that a reload replaces.
+    args: made === undefined ? ["-db", "-f", `${root}deploy/haproxy/haproxy.cfg`] : ["-W", "-db", "-f", made.file],
     env,
     ...(onLine === undefined ? {} : { onLine }),
   });

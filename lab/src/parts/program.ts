@@ -27,6 +27,9 @@ export interface ProgramOptions {
   /** Added to our own environment, of which LOGWARDEN_… variables are left out. */
   env?: Record<string, string>;
   cwd?: string;
+  /** Whom it runs as, where we may choose (root); ourselves when absent. */
+  uid?: number;
+  gid?: number;
   /** Receives each line of stdout and stderr. */
   onLine?: (line: string, stream: "stdout" | "stderr") => void;
 }
@@ -72,6 +75,8 @@ export class Program {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...ownEnvironment(), PATH: programPath(), ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.uid === undefined ? {} : { uid: options.uid }),
+      ...(options.gid === undefined ? {} : { gid: options.gid }),
     });
     const program = new Program(child, options);
     await new Promise<void>((resolve, reject) => {

@@ -157,7 +157,7 @@ export async function expireSome(db: Kysely<Schema>, nowMs: number): Promise<{ c
   if (over.length === 0) return { count: 0, more: false };
   const rows = await db
     .updateTable("bans")
-    .set((eb) => ({ ended_at_ms: eb.ref("ends_at_ms"), ended_because: "expired", ended_by: "ledger" }))
+    .set((eb) => ({ ended_at_ms: eb.ref("ends_at_ms"), ended_because: "expired", ended_by: "responder" }))
     .where(
       "id",
       "in",
@@ -168,7 +168,15 @@ export async function expireSome(db: Kysely<Schema>, nowMs: number): Promise<{ c
     .returning(["id", "subject"])
     .execute();
   await afterEnd(db, rows, (ban) => ({
-    ...{ atMs: nowMs, actor: "ledger", action: "expire", subject: ban.subject, router: "", reason: "", source: ban.id },
+    ...{
+      atMs: nowMs,
+      actor: "responder",
+      action: "expire",
+      subject: ban.subject,
+      router: "",
+      reason: "",
+      source: ban.id,
+    },
   }));
   return { count: rows.length, more: over.length === expiredAtOnceMax };
 }

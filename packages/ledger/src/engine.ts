@@ -1,5 +1,7 @@
 /** A database that was opened, checked and migrated; and how a transaction runs in it. */
 
+import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely, Transaction } from "kysely";
 import type { Dialect } from "./dialect.ts";
@@ -17,6 +19,8 @@ export interface Engine {
   repeatMsMax: number;
   /** What an error of the engine means; undefined: a bug, which flies as it is. */
   explain(error: unknown): LedgerError | undefined;
+  /** Ends what was opened, once the transactions that run now have ended. Harmless when repeated. */
+  close(): Promise<void>;
 }
 
 export type Access = "write" | "read";
@@ -36,14 +40,35 @@ export function transact<T>(
 ): Promise<T> {
   return repeat(engine, () => {
     const transaction = engine.db.transaction();
+    const inside = async (handle: Transaction<Schema>): Promise<T> => {
+      const self = { engine, ended: false };
+      try {
+        return await running.run(self, () => work(handle));
+      } finally {
+        self.ended = true;
+      }
+    };
     return access === "write"
-      ? transaction.execute(work)
-      : transaction.setIsolationLevel("repeatable read").setAccessMode("read only").execute(work);
+      ? transaction.execute(inside)
+      : transaction.setIsolationLevel("repeatable read").setAccessMode("read only").execute(inside);
   });
+}
+
+/** The transaction in which the caller is. */
+const running = new AsyncLocalStorage<{ engine: Engine; ended: boolean }>();
+
+/** SQLite has one connection: whoever asks for it while he has it would wait for himself for ever. */
+export function assertOutside(engine: Engine): void {
+  const around = running.getStore();
+  assert(
+    around?.engine !== engine || around.ended,
+    "inside of decide only `deciding` may be used, not the ledger itself",
+  );
 }
 
 /** Runs the work again while the database asks for that, and says what its errors mean. */
 export async function repeat<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
+  assertOutside(engine);
   let giveUpAtMs: number | undefined;
   for (let attempt = 0; ; attempt += 1) {
     try {

@@ -17,6 +17,9 @@ const catalogue = {
   "file-empty": { passing: false },
   "not-a-database": { passing: false },
   "database-damaged": { passing: false },
+  /** Asked for by somebody who only looks: there is none, or it lacks tables of this release. */
+  "ledger-absent": { passing: true },
+  "ledger-older": { passing: true },
   /** A sound database of some other program. */
   "database-foreign": { passing: false },
   /** Written by a newer Logwarden: a migration in it is unknown here. */

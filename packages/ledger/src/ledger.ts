@@ -54,10 +54,7 @@ export interface Deciding {
     only?: { type: string; device: string };
   }): Promise<Ban[]>;
   /** Writes what is given, leaves the rest. */
-  update(
-    subject: string,
-    facts: Partial<Pick<SubjectFacts, "countedAfterMs" | "pardonedUntilMs" | "offences">>,
-  ): Promise<void>;
+  update(subject: string, facts: Partial<Pick<SubjectFacts, "pardonedUntilMs" | "offences">>): Promise<void>;
   /** These sightings led to this ban: those of the subject and counter that led to none yet count no more. */
   consume(used: readonly { subject: string; counter: string; banId: string }[]): Promise<void>;
   /**
@@ -72,7 +69,7 @@ export interface Deciding {
 export interface BanQuery {
   /** Of this subject. */
   subject?: string;
-  /** Only those in force at this moment. */
+  /** Only those that nothing has ended yet and whose own end is after this moment. */
   activeAtMs?: number;
   sinceMs?: number;
   /** Newest first; at most so many (100). */

@@ -67,3 +67,21 @@ export async function migrate(transaction: Kysely<Schema>, dialect: Dialect, dat
     await transaction.insertInto("ledger_migrations").values({ name }).execute();
   }
 }
+
+/** Somebody only looks, and there is nothing to look at. */
+export function absent(database: string): LedgerError {
+  return new LedgerError(
+    "ledger-absent",
+    `expected a ledger, there is none at ${database}; a responder makes it when it starts`,
+  );
+}
+
+/** Somebody only looks, and what is there was written by an older release, or is empty. */
+export function older(database: string, missing: readonly Migration[]): LedgerError {
+  if (missing.length === migrations.length) return absent(database);
+  const names = missing.map(({ name }) => name).join(", ");
+  return new LedgerError(
+    "ledger-older",
+    `expected a ledger of this release, ${database} lacks ${names}; a responder of this release brings it up when it starts`,
+  );
+}

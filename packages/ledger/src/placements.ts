@@ -53,6 +53,8 @@ export async function placed(
       .where("router", "=", router)
       .where("subject", "in", chunk)
       .where("verified_at_ms", "is", null)
+      // Another may have taken it out since: what is former has to be intended again first.
+      .where("removed_at_ms", "is", null)
       .returning("subject")
       .execute();
     await db

@@ -8,27 +8,34 @@ import pg from "pg";
 import { postgresDialect } from "./dialect.ts";
 import type { Engine } from "./engine.ts";
 import { codeOf, LedgerError, type LedgerErrorCode, messageOf } from "./errors.ts";
-import { migrate, missingMigrations } from "./migrate.ts";
+import { migrate, missingMigrations, older } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { storable } from "./storable.ts";
 
-/** A service decides for several devices at once; PostgreSQL's own default admits 100 connections in all. */
-const poolMaxDefault = 10;
+/** What may be other than it is by default: for tests, mostly. */
+export interface PostgresLimits {
+  poolMax: number;
+  connectMsMax: number;
+  lockMsMax: number;
+  answerMsMax: number;
+}
 
-/** A connection over a LAN takes milliseconds; waiting for one of the pool is included. */
-const connectMsMax = 10_000;
+const defaults: PostgresLimits = {
+  // A service decides for several devices at once; PostgreSQL's own default admits 100 connections in all.
+  poolMax: 10,
+  // A connection over a LAN takes milliseconds; waiting for one of the pool is included.
+  connectMsMax: 10_000,
+  // Who waits longer for a lock than any transaction takes waits for one that hangs.
+  lockMsMax: 10_000,
+  // The server's own limits strike first; this one is for a server that no longer answers.
+  answerMsMax: 30_000,
+};
 
-/** The longest statement of ours (prune, migrations aside) takes well under a second. */
+/** The longest statement of ours, migrations aside, takes well under a second. */
 const statementMsMax = 20_000;
-
-/** A transaction that waits longer for a lock than any transaction takes waits for one that hangs. */
-const lockMsMax = 10_000;
 
 /** Transactions do nothing but talk to the database: one that is silent so long belongs to a process that hangs. */
 const idleInTransactionMsMax = 30_000;
-
-/** The server's limits strike first; this one is for a server that no longer answers. */
-const answerMsMax = 30_000;
 
 /** Collisions are over in milliseconds. */
 const repeatMsMax = 15_000;
@@ -39,8 +46,13 @@ const migrationMsMax = 300_000;
 /** The key of the advisory lock under which migrations run: "LOGW". */
 const migrationLock = 0x4c_4f_47_57;
 
-export async function openPostgres(url: string, poolMax = poolMaxDefault): Promise<Engine> {
+export async function openPostgres(
+  url: string,
+  limits: Partial<PostgresLimits> = {},
+  existingOnly = false,
+): Promise<Engine> {
   const database = describe(url);
+  const { poolMax, connectMsMax, lockMsMax, answerMsMax } = { ...defaults, ...limits };
   const pool = new pg.Pool({
     ...{ connectionString: url, Client: CleanClient, application_name: "logwarden", max: poolMax },
     ...{
@@ -58,18 +70,23 @@ export async function openPostgres(url: string, poolMax = poolMaxDefault): Promi
   pool.on("connect", (client) => client.on("error", () => {}));
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   const explain = (error: unknown): LedgerError | undefined => explainPostgres(error, database);
-  const engine: Engine = { db, database, dialect: postgresDialect, repeatMsMax, explain, asksToRepeat: isCollision };
+  const engine: Engine = {
+    ...{ db, database, dialect: postgresDialect, repeatMsMax, explain, asksToRepeat: isCollision },
+    close: () => db.destroy(),
+  };
   try {
-    await bringUp(engine);
+    await bringUp(engine, existingOnly);
     return engine;
   } catch (error) {
-    await db.destroy();
+    await engine.close();
     throw explain(error) ?? error;
   }
 }
 
-async function bringUp({ db, dialect, database }: Engine): Promise<void> {
-  if ((await missingMigrations(db, dialect, database)).length === 0) return;
+async function bringUp({ db, dialect, database }: Engine, existingOnly: boolean): Promise<void> {
+  const missing = await missingMigrations(db, dialect, database);
+  if (missing.length === 0) return;
+  if (existingOnly) throw older(database, missing);
   await db.transaction().execute(async (transaction) => {
     for (const limit of ["statement_timeout", "lock_timeout"]) {
       await sql`select set_config(${limit}, ${String(migrationMsMax)}, true)`.execute(transaction);
@@ -123,7 +140,7 @@ const unreachable =
 /** pg gives these errors no code. */
 const wordsOfPg: readonly (readonly [RegExp, LedgerErrorCode, string])[] = [
   [
-    /timeout exceeded when trying to connect|Connection terminated due to connection timeout/,
+    /timeout exceeded when trying to connect|timeout expired|Connection terminated due to connection timeout/,
     "database-unreachable",
     "look at address, route and firewall, or at who holds its connections",
   ],
@@ -161,13 +178,20 @@ function parserOf(type: number, format?: "text" | "binary"): unknown {
   return pg.types.getTypeParser(type, format as "text");
 }
 
-/** A client whose parameters are storable. */
+/** A client whose parameters are storable, and which is gone once it did not answer: nobody shall wait behind that. */
 class CleanClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
     const query = super.query.bind(this) as (text: unknown, parameters?: unknown) => Promise<never>;
-    // The one form that Kysely and the pool use; pg knows a dozen.
-    this.query = (text: unknown, parameters?: unknown): Promise<never> =>
-      query(text, Array.isArray(parameters) ? parameters.map(storable) : parameters);
+    // The one form that Kysely uses; pg knows a dozen.
+    this.query = async (text: unknown, parameters?: unknown): Promise<never> => {
+      try {
+        return await query(text, Array.isArray(parameters) ? parameters.map(storable) : parameters);
+      } catch (error) {
+        // The pool takes no client back that is ending, and ending destroys a socket that still waits.
+        if (messageOf(error) === "Query read timeout") this.end().catch(() => {});
+        throw error;
+      }
+    };
   }
 }

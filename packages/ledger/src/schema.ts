@@ -12,7 +12,6 @@ export interface Schema {
   /** Every subject that was ever locked: the row that two responders meet at. */
   subjects: {
     subject: string;
-    counted_after_ms: number;
     pardoned_until_ms: number;
     offences: number;
   };

@@ -71,7 +71,7 @@ function rowOf(sighting: NewSighting, recordedAtMs: number): Schema["sightings"]
     count: sighting.count,
     at_ms: sighting.atMs,
     recorded_at_ms: recordedAtMs,
-    ban_id: null,
+    ban_id: sighting.banId ?? null,
     forgotten: 0,
   };
 }

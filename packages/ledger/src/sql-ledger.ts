@@ -7,7 +7,7 @@ import { type Engine, repeat, transact } from "./engine.ts";
 import * as leases from "./leases.ts";
 import type { Ledger } from "./ledger.ts";
 import * as placements from "./placements.ts";
-import { pruneStepIsDone, pruneSteps } from "./prune.ts";
+import { pruneSteps } from "./prune.ts";
 import * as routers from "./routers.ts";
 import { readSightings } from "./sightings.ts";
 import { type Work, writeTogether } from "./together.ts";
@@ -72,10 +72,11 @@ export function ledgerOver(engine: Engine): Ledger {
     prune: async (before) => {
       let rows = 0;
       for (const step of pruneSteps) {
-        for (;;) {
-          const deleted = await write((tx) => step(tx, dialect, before));
-          rows += deleted;
-          if (pruneStepIsDone(deleted)) break;
+        for (let after: string | undefined = ""; after !== undefined; ) {
+          const from: string = after;
+          const done = await write((tx) => step(tx, dialect, before, from));
+          rows += done.rows;
+          after = done.next;
         }
       }
       return rows;
@@ -83,7 +84,7 @@ export function ledgerOver(engine: Engine): Ledger {
 
     close: async () => {
       await together?.idle();
-      await db.destroy();
+      await engine.close();
     },
   };
 }

@@ -19,14 +19,14 @@ export async function lockSubjects(
 ): Promise<Map<string, SubjectFacts>> {
   const ordered = [...new Set(subjects)].sort();
   const facts = new Map<string, SubjectFacts>();
-  for (const chunk of chunksOf(ordered, 4)) {
+  for (const chunk of chunksOf(ordered, 3)) {
     const rows = await db
       .insertInto("subjects")
       .values(chunk.map((subject) => ({ subject, ...nothingKnown })))
       .onConflict((conflict) =>
         conflict.column("subject").doUpdateSet((eb) => ({ subject: eb.ref("excluded.subject") })),
       )
-      .returning(["subject", "counted_after_ms as countedAfterMs", "pardoned_until_ms as pardonedUntilMs", "offences"])
+      .returning(["subject", "pardoned_until_ms as pardonedUntilMs", "offences"])
       .execute();
     for (const row of rows) facts.set(row.subject, { ...row, activeBans: [] });
   }
@@ -40,12 +40,11 @@ export async function lockSubjects(
   );
 }
 
-const nothingKnown = { counted_after_ms: 0, pardoned_until_ms: 0, offences: 0 };
+const nothingKnown = { pardoned_until_ms: 0, offences: 0 };
 
-export type FactsUpdate = Partial<Pick<SubjectFacts, "countedAfterMs" | "pardonedUntilMs" | "offences">>;
+export type FactsUpdate = Partial<Pick<SubjectFacts, "pardonedUntilMs" | "offences">>;
 
 const columnOf = {
-  countedAfterMs: "counted_after_ms",
   pardonedUntilMs: "pardoned_until_ms",
   offences: "offences",
 } as const;
@@ -56,10 +55,9 @@ export async function updateSubjects(db: Kysely<Schema>, updates: ReadonlyMap<st
   for (const group of groupBy(ordered, ([, facts]) => columnsOf(facts).join()).values()) {
     const columns = columnsOf(group[0]?.[1] ?? {});
     if (columns.length === 0) continue;
-    for (const chunk of chunksOf(group, 4)) {
+    for (const chunk of chunksOf(group, 3)) {
       const rows = chunk.map(([subject, facts]) => ({
         subject,
-        counted_after_ms: facts.countedAfterMs ?? 0,
         pardoned_until_ms: facts.pardonedUntilMs ?? 0,
         offences: facts.offences ?? 0,
       }));

@@ -65,8 +65,6 @@ export interface Ban extends NewBan {
 /** What is known about a subject when an event of it is decided. */
 export interface SubjectFacts {
   subject: string;
-  /** Events at or before this moment never count (again): they are part of an earlier ban, or pardoned. */
-  countedAfterMs: number;
   /** After an unban: until then nothing is counted and no policy bans. */
   pardonedUntilMs: number;
   /** Bans by policy so far, for growth; an unban sets it to 0. */
@@ -88,11 +86,13 @@ export interface NewSighting {
   count: number;
   /** When its line was received, as its task says; never in the future of the recorder. */
   atMs: number;
+  /** In force when it came: then it is recorded so that its task is known, and counts for nothing. */
+  banId?: string | null;
 }
 
 export interface Sighting extends NewSighting {
   recordedAtMs: number;
-  /** The ban that it completed; null when it was only counted. */
+  /** The ban that it led to, or came during; null when it was only counted. */
   banId: string | null;
 }
 
@@ -111,7 +111,10 @@ export interface Placement {
   router: string;
   subject: string;
   family: 4 | 6;
-  /** Written before the router is asked, so that nothing that we may have put there is ever taken for a stranger's. */
+  /**
+   * Written before the router is asked, so that nothing that we may have put there is ever taken for a stranger's. 0: it
+   * never was asked, its group was full; such a placement is nothing to remove, and goes with the last ban of its subject.
+   */
   intendedAtMs: number;
   /** The router committed it. */
   appliedAtMs: number | null;

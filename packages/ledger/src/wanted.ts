@@ -69,18 +69,15 @@ export async function pendingOn(db: Kysely<Schema>, place: Place, nowMs: number)
     // What the router was never asked to hold may stand there by somebody else's hand.
     .where("intended_at_ms", ">", 0)
     .where("removed_at_ms", "is", null)
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom("ban_targets as t")
-            .select("t.ban_id")
-            .where("t.target", "in", targetsOf(place))
-            .where(sql<boolean>`t.enforced = 1`)
-            .whereRef("t.subject", "=", "placements.subject")
-            .where((inner) => inner.or([inner("t.ends_at_ms", "is", null), inner("t.ends_at_ms", ">", nowMs)])),
-        ),
-      ),
+    // "Not in", since both engines look that up in a hash whatever they think of the tables' sizes. PostgreSQL, which learns of ten
+    // thousand new rows only after a while, took "not exists" for a comparison of each with each: 30 s.
+    .where("subject", "not in", (eb) =>
+      eb
+        .selectFrom("ban_targets as t")
+        .select("t.subject")
+        .where("t.target", "in", targetsOf(place))
+        .where(sql<boolean>`t.enforced = 1`)
+        .where((inner) => inner.or([inner("t.ends_at_ms", "is", null), inner("t.ends_at_ms", ">", nowMs)])),
     )
     .orderBy("subject")
     .execute();

@@ -92,15 +92,21 @@ export class Failure extends Error {
   }
 
   get waiting(): "never" | "later" | "device" {
-    return catalogue[this.code].waiting;
+    return waitingFor(this.code);
   }
 }
 
-/** A failure's code as it was written down, and what good it does to wait; undefined when the text is none. */
-export function waitingFor(code: string): { code: FailureCode; waiting: "never" | "later" | "device" } | undefined {
-  if (!Object.hasOwn(catalogue, code)) return undefined;
-  const known = code as FailureCode;
-  return { code: known, waiting: catalogue[known].waiting };
+/** Every code, with what it means for a task: for the reference. */
+export const failureCodes = Object.keys(catalogue) as readonly FailureCode[];
+
+/** The ledger keeps codes as text. */
+export function isFailureCode(text: string): text is FailureCode {
+  return Object.hasOwn(catalogue, text);
+}
+
+/** What good it would do to wait. */
+export function waitingFor(code: FailureCode): "never" | "later" | "device" {
+  return catalogue[code].waiting;
 }
 
 /** What a person should do about it, in one sentence. */
@@ -118,6 +124,5 @@ export function buryPriority(code: FailureCode): number {
 
 /** Why a buried job was buried, read from its priority; undefined when somebody else buried it. */
 export function buriedBecause(priority: number): FailureCode | undefined {
-  const codes = Object.keys(catalogue) as FailureCode[];
-  return codes.find((code) => buryPriority(code) === priority);
+  return failureCodes.find((code) => buryPriority(code) === priority);
 }

@@ -20,7 +20,7 @@ import {
   readEnvironment,
   type Variable,
 } from "./config/environment.ts";
-import { createLog, type Log } from "./log/log.ts";
+import { createLog, type Log, type ServiceLog } from "./log/log.ts";
 
 export interface Service {
   /** Ends the work that was begun. Resolves to whether everything could be ended in order. */
@@ -85,7 +85,7 @@ export interface ServiceDefinition<V extends Record<string, Variable<unknown>>, 
   /** Reads the files that the environment names. @throws ConfigurationError with all complaints */
   prepare(environment: EnvironmentOf<V>): P;
   /** Opens sockets and begins the work. */
-  start(environment: EnvironmentOf<V>, prepared: P, log: Log): Promise<Service>;
+  start(environment: EnvironmentOf<V>, prepared: P, log: ServiceLog): Promise<Service>;
 }
 
 /**

@@ -34,6 +34,7 @@ export async function serve(front: FrontOptions, request: IncomingMessage, respo
   const { release, faults, log } = front;
   const record: RequestRecord = {
     seq: log.nextSeq(),
+    peer: `${request.socket.remoteAddress} ${request.socket.remotePort}`,
     startedAtMs: nowMs(),
     receivedAtMs: 0,
     endpoint: (request.url ?? "/").split("?")[0] ?? "/",

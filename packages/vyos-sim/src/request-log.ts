@@ -6,6 +6,8 @@
 
 export interface RequestRecord {
   seq: number;
+  /** The address and port that it came from: one connection has one client. */
+  peer: string;
   /** The headers are here; the body may still be on its way. */
   startedAtMs: number;
   /** The request is here as a whole. */

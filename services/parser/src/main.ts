@@ -9,6 +9,7 @@ import { readPart, readTogether } from "@logwarden/shared/environment";
 import { readInventory } from "@logwarden/shared/inventory";
 import { runService } from "@logwarden/shared/process";
 import { sayQueueEvent } from "@logwarden/shared/queue-events";
+import { watchAllow } from "@logwarden/shared/watch-allow";
 import { checkListeners, parserVariables } from "./config.ts";
 import { createPipeline } from "./pipeline.ts";
 import { openReceiver } from "./receive/receiver.ts";
@@ -44,8 +45,13 @@ await runService({
       pause: () => receiver.pause(),
       resume: () => receiver.resume(),
     });
+    const living = { ...inventory };
+    const stopWatching = watchAllow(environment.config, log, (neverBan) => {
+      living.neverBan = neverBan;
+      log.say("allow.changed", { entries: neverBan.entries.length });
+    });
     const pipeline = createPipeline({
-      ...{ inventory, recognizer, log, foldRepeats: environment.foldRepeats === "yes" },
+      ...{ inventory: living, recognizer, log, foldRepeats: environment.foldRepeats === "yes" },
       submit: submitter.submit,
     });
     const receiver = await openReceiver(environment, {
@@ -61,6 +67,7 @@ await runService({
 
     return {
       drain: async () => {
+        stopWatching();
         await new Promise((resolve) => setTimeout(resolve, environment.drainDelayMs));
         const cut = await receiver.drain(environment.drainDeadlineMs);
         const unanswered = await submitter.close(environment.drainDeadlineMs);

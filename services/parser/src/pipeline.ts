@@ -8,7 +8,7 @@
 import type { Device, Inventory } from "@logwarden/shared/inventory";
 import type { Log, Tally } from "@logwarden/shared/log";
 import type { EventTask } from "@logwarden/shared/task";
-import { deviceTube } from "@logwarden/shared/tubes";
+import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
 import type { Latin1 } from "./latin1.ts";
 import { decide } from "./decide/decide.ts";
 import { Fold } from "./decide/fold.ts";
@@ -23,7 +23,8 @@ export interface Pipeline {
 }
 
 export interface PipelineOptions {
-  inventory: Pick<Inventory, "neverBan">;
+  /** Its never-ban list may be replaced by an edited one: it is looked at anew for each event. */
+  inventory: Pick<Inventory, "neverBan" | "byAddress">;
   recognizer: Recognizer;
   log: Log;
   /** Whether repeats of one event inside one read become one task that counts them. */
@@ -39,12 +40,17 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const unrecognized = log.tally("line.unrecognized", {});
   const malformed = log.tally("line.refused", { reason: noHeader });
   const tell = {
-    received: log.teller("line.received"),
-    unrecognized: log.teller("line.unrecognized"),
-    refused: log.teller("line.refused"),
-    recognized: log.teller("event.recognized"),
+    received: log.teller("line.received", ({ key }: Device, bytes: number) => ({ device: key, bytes })),
+    unrecognized: log.teller("line.unrecognized", ({ key }: Device) => ({ device: key })),
+    refused: log.teller("line.refused", ({ key }: Device) => ({ device: key, reason: noHeader, detail: "" })),
+    recognized: log.teller("event.recognized", ({ key }: Device, { rule, type, count }: LogEvent) => ({
+      ...{ device: key, rule, type, count },
+    })),
   };
   const recognized = new Map<string, Tally>();
+  /** Of the rule that the last event was of: an attack makes many of one. */
+  let lastRule = "";
+  let lastTally: Tally = { count: 0 };
   const fold = new Fold();
   const ids = createTaskIds();
   /** When the lines of this read were received; one moment for all of them. */
@@ -54,21 +60,32 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   let tube = "";
 
   function count({ rule, type }: LogEvent): void {
-    let tally = recognized.get(rule);
-    if (tally === undefined) recognized.set(rule, (tally = log.tally("event.recognized", { rule, type })));
-    tally.count++;
+    if (rule !== lastRule) {
+      lastRule = rule;
+      lastTally = recognized.get(rule) ?? log.tally("event.recognized", { rule, type });
+      recognized.set(rule, lastTally);
+    }
+    lastTally.count++;
+  }
+
+  function take(device: Device, event: LogEvent): void {
+    count(event);
+    if (event.mended !== undefined) log.say("line.mended", { device: device.key, reason: event.mended });
+    if (foldRepeats) fold.add(device, event);
+    else ask(device, event);
   }
 
   function ask(device: Device, event: LogEvent): void {
     if (at === "") at = new Date().toISOString();
     if (device !== lastDevice) {
       lastDevice = device;
-      tube = deviceTube(device.key);
+      // A host that is in no inventory has no tube that anybody watches.
+      tube = inventory.byAddress.get(device.address.text) === device ? deviceTube(device.key) : intakeTubes[0];
     }
     const decision = decide(event, device, inventory, at, ids.next());
     // On its way first, written about second: the log is written synchronously.
     if (decision.kind === "task") submit(tube, decision.task);
-    tell.recognized(() => ({ device: device.key, rule: event.rule, type: event.type, count: event.count }));
+    tell.recognized(device, event);
     if (decision.kind === "task") return;
     log.say("event.refused", {
       device: device.key,
@@ -81,21 +98,15 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   return {
     line(device, read, from, to) {
       received.count++;
-      if (log.debug) tell.received(() => ({ device: device.key, bytes: to - from }));
+      if (log.debug) tell.received(device, to - from);
       const recognition = recognizer.recognize(read, from, to);
-      if (recognition === "unrecognized") {
+      if (typeof recognition === "object") take(device, recognition);
+      else if (recognition === "unrecognized") {
         unrecognized.count++;
-        if (log.debug) tell.unrecognized(() => ({ device: device.key }));
-      } else if (recognition === "malformed") {
-        malformed.count++;
-        if (log.debug) tell.refused(() => ({ device: device.key, reason: noHeader, detail: "" }));
+        if (log.debug) tell.unrecognized(device);
       } else {
-        count(recognition);
-        if (recognition.mended !== undefined) {
-          log.say("line.mended", { device: device.key, reason: recognition.mended });
-        }
-        if (foldRepeats) fold.add(device, recognition);
-        else ask(device, recognition);
+        malformed.count++;
+        if (log.debug) tell.refused(device);
       }
     },
     readEnd() {

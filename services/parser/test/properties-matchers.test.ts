@@ -2,8 +2,10 @@
 // properties-templates.ts, tried one by one in their order.
 
 import { expect, test } from "@jest/globals";
+import { parseAddress } from "@logwarden/shared/ip";
 import fc from "fast-check";
 import { Dispatcher, type Entry } from "../src/recognize/dispatch.ts";
+import { Endings } from "../src/recognize/endings.ts";
 import { shippedRules } from "../src/recognize/rule-set.ts";
 import {
   compileTemplate,
@@ -213,6 +215,20 @@ function dispatched(dispatcher: Dispatcher<number>, before: string, line: string
   return owners;
 }
 
+/** Whether every field that should hold an address does: only such a line becomes an event. */
+function holdsAddresses(form: Form, line: string): boolean {
+  const values = readForm(form, line) ?? {};
+  return form.every(
+    (part) => "literal" in part || part.kind !== "ip" || parseAddress(values[part.field] ?? "") !== undefined,
+  );
+}
+
+/** Asked with the place where the line begins, and with one before it. */
+function expectMayEnd(endings: Endings, before: string, line: string, after: string): void {
+  const bytes = Buffer.from(before + line + after, "latin1");
+  for (const from of [0, before.length]) expect(endings.mayEnd(bytes, from, before.length + line.length)).toBe(true);
+}
+
 /** The dispatcher over some rules against trying each form. @returns how many forms matched */
 function dispatchAsTried(rule: fc.Arbitrary<Made>, minLength: number, maxLength: number, numRuns: number): number {
   let matched = 0;
@@ -224,10 +240,12 @@ function dispatchAsTried(rule: fc.Arbitrary<Made>, minLength: number, maxLength:
     fc.property(rulesAndLines, ([all, lines, before, after]) => {
       const entries = entriesOf(all);
       const dispatcher = new Dispatcher(entries.map(({ entry }) => entry));
+      const endings = new Endings(entries.map(({ entry }) => entry.form));
       for (const line of lines) {
-        const meant = entries.flatMap(({ form, entry }) => (readForm(form, line) === undefined ? [] : [entry.owner]));
+        const meant = entries.filter(({ form }) => readForm(form, line) !== undefined);
         matched += meant.length;
-        expect(dispatched(dispatcher, before, line, after)).toEqual(meant);
+        expect(dispatched(dispatcher, before, line, after)).toEqual(meant.map(({ entry }) => entry.owner));
+        if (meant.some(({ form }) => holdsAddresses(form, line))) expectMayEnd(endings, before, line, after);
       }
     }),
     { numRuns },
@@ -280,4 +298,18 @@ test("of the rules that ship, all in one dispatcher, a line finds what trying ea
     { numRuns: 2000 },
   );
   expect(matched).toBeGreaterThan(300);
+});
+
+test("a line that ends as no form of its program does is told from one look at its end", () => {
+  const of = (...templates: string[]) => new Endings(templates.flatMap((one) => compileTemplate(one).forms));
+  const endings = of(
+    "Failed password for {user} from {address:ip} port {port:int} ssh2",
+    "{address:ip} banned by {by:word}",
+    "{user} from {address:ip}",
+  );
+  const mayEnd = (line: string): boolean => endings.mayEnd(Buffer.from(line, "latin1"), 0, line.length);
+  for (const line of ["a ssh2", "x by y", "x from 192.0.2.1", "x from ::1"]) expect(mayEnd(line)).toBe(true);
+  for (const line of ["a ssh3", "x to y", "x from y", "x from 192.0.2.1, y", "y", "", "from "])
+    expect(mayEnd(line)).toBe(false);
+  expect(of("Failed password for {user}").mayEnd(Buffer.from("anything"), 0, 8)).toBe(true);
 });

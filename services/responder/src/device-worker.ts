@@ -43,6 +43,16 @@ interface Waiting {
   decision: Exclude<Decision, { kind: "nothing" }>;
 }
 
+/** How it stands with a device, for whoever watches. */
+export interface Condition {
+  /** Nothing can be done on it, and its tasks wait. */
+  held: boolean;
+  /** Tasks that are reserved and not settled. */
+  inHand: number;
+  /** Addresses in its groups; undefined: not known now, or it has none. */
+  sizes: { 4: number; 6: number } | undefined;
+}
+
 /** Three probes fit into one pause, so that a slow one does not let the tube loose. */
 const holdSeconds = 30;
 /** Growing from one to ten seconds: a router that reboots is back in use within ten seconds of answering. */
@@ -62,11 +72,16 @@ export class DeviceWorker {
   /** Changes were left over. */
   #more = false;
   #failuresInARow = 0;
+  #isHeld = false;
 
   constructor(options: DeviceWorkerOptions) {
     this.#options = options;
     this.#router = options.device.api === undefined || options.dryRun ? undefined : new Router(options);
     this.#inHand = new JobsInHand(options.clock);
+  }
+
+  get condition(): Condition {
+    return { held: this.#isHeld, inHand: this.#inHand.size, sizes: this.#router?.sizes };
   }
 
   /** Works until the signal; resolves when the tasks in hand are settled or given back. Never rejects but for a bug. */
@@ -77,7 +92,10 @@ export class DeviceWorker {
       const items = jobs.map(read);
       this.#inHand.add(items);
       const away = await this.#work(items);
-      if (away !== undefined) await this.#hold(away, signal);
+      if (away === undefined) continue;
+      this.#isHeld = true;
+      await this.#hold(away, signal);
+      this.#isHeld = false;
     }
     const stopped = new Failure("lease-lost", "this responder stops, or has lost the device to another one");
     await this.#giveBack(stopped);
@@ -97,8 +115,10 @@ export class DeviceWorker {
       await this.#decide(items);
       // Nothing waits for the router, and nothing is due there: most tasks only count.
       if (this.#waiting.length === 0 && !this.#more && clock.nowMs() < this.#dueAtMs) return undefined;
+      // Asked before the pass: what ends while its commit runs would be over, and so not be the next end, afterwards.
+      const nextEndMs = await this.#nextEndMs();
       const away = await this.#pass();
-      await this.#findDue();
+      await this.#findDue(nextEndMs);
       return away;
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
@@ -132,7 +152,7 @@ export class DeviceWorker {
     if (decision.kind === "nothing") return this.#settle(reserved, decision);
     if (decision.kind === "enforce") {
       const { subjects, targets } = decision;
-      const ordered = await this.#order(subjects, targets, { taskId, by: task.by ?? "policy" });
+      const ordered = await this.#order(subjects, targets, { taskId, by: task.by ?? "policy", at: task.at });
       const isMeant = this.#router !== undefined && means(targets, device);
       // For this router there is nothing to wait for: others are told, or nobody is meant.
       if (ordered.kind !== "done" && !(isMeant && ordered.kind === "nothing")) return this.#settle(reserved, ordered);
@@ -150,15 +170,19 @@ export class DeviceWorker {
   }
 
   async #order(
-    ...[subjects, targets, source]: [readonly string[], Parameters<Orders["give"]>[1], { taskId: string; by: string }]
+    subjects: readonly string[],
+    targets: Parameters<Orders["give"]>[1],
+    source: Parameters<Orders["give"]>[2],
   ): Promise<Result> {
-    const { device, orders, log, dryRun } = this.#options;
+    const { device, orders, log, dryRun, clock } = this.#options;
     if (dryRun) return { kind: "nothing", reason: "dry-run", detail: targets.join(", ") };
+    const startedAtMs = clock.monotonicMs();
     try {
       const given = await orders.give(subjects, targets, source, device.key);
       if (given === 0)
         return { kind: "nothing", reason: "no-router", detail: `no router is meant by ${targets.join(", ")}` };
-      log.say("order.given", { device: device.key, taskId: source.taskId, orders: given });
+      const durationMs = clock.monotonicMs() - startedAtMs;
+      log.say("order.given", { device: device.key, taskId: source.taskId, orders: given, durationMs });
       return { kind: "done" };
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
@@ -175,7 +199,7 @@ export class DeviceWorker {
     const asked = new Set(waiting.flatMap(({ decision }) => (decision.kind === "enforce" ? decision.subjects : [])));
     const isAsked = waiting.some(({ decision }) => decision.kind === "reconcile");
     const interfaces = await this.#planInterfaces(waiting);
-    const { results, others, more, away } = await router.pass(
+    const { results, others, more, away, stopped } = await router.pass(
       asked,
       interfaces.changes.map(({ change }) => change),
       isAsked,
@@ -184,9 +208,12 @@ export class DeviceWorker {
       if (others.get(change.key)?.kind === "done") await ledger.setInterface(after);
     }
     this.#more = more;
-    const passing = [...results.values(), ...others.values(), ...interfaces.settled.values()].find(
-      (one) => one.kind === "failed" && one.failure.waiting !== "never",
-    );
+    const passing =
+      stopped !== undefined
+        ? failedBy(stopped)
+        : [...results.values(), ...others.values(), ...interfaces.settled.values()].find(
+            (one) => one.kind === "failed" && one.failure.waiting !== "never",
+          );
     this.#failuresInARow = passing !== undefined || away !== undefined ? this.#failuresInARow + 1 : 0;
     // A router that fails is not asked for the rest at once: all go back, and come again later.
     if (passing !== undefined) this.#more = false;
@@ -194,12 +221,14 @@ export class DeviceWorker {
     if (away !== undefined) await this.#pause(holdSeconds);
     await Promise.all(
       waiting.map(async (item) => {
-        const result = this.#resultOf(item, results, others, interfaces.settled);
-        if (away !== undefined) await this.#settle(item.reserved, result?.kind === "done" ? result : failedBy(away));
-        else if (result !== undefined) await this.#settle(item.reserved, result);
-        else if (more && passing !== undefined) await this.#settle(item.reserved, passing);
+        const result =
+          this.#resultOf(item, results, others, interfaces.settled) ??
+          (stopped === undefined ? undefined : failedBy(stopped));
+        if (away !== undefined) await this.#settleWaiting(item, result?.kind === "done" ? result : failedBy(away));
+        else if (result !== undefined) await this.#settleWaiting(item, result);
+        else if (more && passing !== undefined) await this.#settleWaiting(item, passing);
         else if (more) this.#waiting.push(item);
-        else await this.#settle(item.reserved, { kind: "done" });
+        else await this.#settleWaiting(item, { kind: "done" });
       }),
     );
     return away;
@@ -257,8 +286,15 @@ export class DeviceWorker {
     return { changes: [...changes.values()], settled };
   }
 
+  /** When the next of the bans in force here ends. */
+  async #nextEndMs(): Promise<number | undefined> {
+    const { ledger, clock, device } = this.#options;
+    if (this.#router === undefined) return undefined;
+    return ledger.nextEndOn({ key: device.key, tags: device.tags }, clock.nowMs());
+  }
+
   /** When the next turn is due without a task. */
-  async #findDue(): Promise<void> {
+  async #findDue(nextEndMs: number | undefined): Promise<void> {
     const { ledger, clock, device } = this.#options;
     const router = this.#router;
     const nowMs = clock.nowMs();
@@ -271,7 +307,7 @@ export class DeviceWorker {
       return;
     }
     const ends = [
-      await ledger.nextEndOn({ key: device.key, tags: device.tags }, nowMs),
+      nextEndMs,
       ...(await ledger.interfacesOn(device.key)).map(({ enableAtMs, state }) =>
         state === "disabled" ? enableAtMs : null,
       ),
@@ -290,13 +326,21 @@ export class DeviceWorker {
     await Promise.all(this.#inHand.items.map((item) => this.#settle(item, failedBy(failure))));
   }
 
-  async #settle(reserved: Reserved, result: Result): Promise<void> {
+  /** What the task led to is on the router: how long that took since its line is what people wait for. */
+  async #settleWaiting({ reserved }: Waiting, result: Result): Promise<void> {
+    const at = reserved.kind === "task" ? Date.parse(reserved.task.at ?? "") : Number.NaN;
+    if (result.kind !== "done" || Number.isNaN(at)) return this.#settle(reserved, result);
+    // Two machines' clocks: a line is never from the future.
+    return this.#settle(reserved, result, { lagMs: Math.max(0, this.#options.clock.nowMs() - at) });
+  }
+
+  async #settle(reserved: Reserved, result: Result, measured: { lagMs?: number } = {}): Promise<void> {
     const { device, log } = this.#options;
     const { job, taskId } = reserved;
     if (result.kind === "nothing") {
       log.say("plan.empty", { device: device.key, taskId, reason: result.reason, detail: result.detail });
     }
-    await settle(job, result, Math.max(1, this.#failuresInARow), log, { device: device.key, taskId });
+    await settle(job, result, Math.max(1, this.#failuresInARow), log, { device: device.key, taskId, ...measured });
     this.#inHand.remove(reserved);
   }
 

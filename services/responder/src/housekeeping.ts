@@ -20,8 +20,8 @@ export interface HouseOptions {
   log: Log;
 }
 
-/** An edited list that could not be followed at once (the ledger was away) is followed so much later. */
-const liftMs = 60_000;
+/** An edited list that could not be followed at once (the ledger was away) is followed so much later; and so much later at most a ban that is over is marked as such. */
+const liftMs = 15_000;
 const pruneMs = 3_600_000;
 /** A sighting that is forgotten must be too old to count, by the clock of whoever recorded it. */
 const sightingsMarginMs = 3_600_000;
@@ -34,6 +34,7 @@ export async function keepHouse(options: HouseOptions & { sightingsMs: number },
   let pruneAtMs = clock.monotonicMs() + pruneMs;
   while (!signal.aborted) {
     try {
+      await ledger.expire(clock.nowMs());
       await liftAllowed(options);
       if (clock.monotonicMs() >= pruneAtMs) {
         pruneAtMs = clock.monotonicMs() + pruneMs;

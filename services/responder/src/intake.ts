@@ -97,17 +97,18 @@ export async function workIntake(options: IntakeOptions, signal: AbortSignal): P
       return failedBy(new Failure("task-malformed", `${task.type}: expected the host that it is about`));
     }
     if (options.dryRun) return { kind: "nothing", reason: "dry-run", detail: decision.targets.join(", ") };
+    const startedAtMs = clock.monotonicMs();
     try {
       const given = await options.orders.give(
         decision.subjects,
         decision.targets,
-        { taskId, by: task.by ?? "policy" },
+        { taskId, by: task.by ?? "policy", at: task.at },
         "",
       );
       if (given === 0) {
         return { kind: "nothing", reason: "no-router", detail: `no router is meant by ${decision.targets.join(", ")}` };
       }
-      log.say("order.given", { device: "", taskId, orders: given });
+      log.say("order.given", { device: "", taskId, orders: given, durationMs: clock.monotonicMs() - startedAtMs });
       return { kind: "done" };
     } catch (error) {
       if (!(error instanceof Failure)) throw error;

@@ -13,11 +13,15 @@ import { ledgerAddress, readPart, readTogether } from "@logwarden/shared/environ
 import { type DeviceApi, readInventory } from "@logwarden/shared/inventory";
 import { runService } from "@logwarden/shared/process";
 import { type QueueEvent, sayQueueEvent } from "@logwarden/shared/queue-events";
+import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
+import { watchAllow } from "@logwarden/shared/watch-allow";
 import type { VyosClient } from "@logwarden/vyos";
+import { connectTo } from "./apply/connect.ts";
 import { responderVariables } from "./config.ts";
-import { connectTo } from "./connect.ts";
 import { startResponder } from "./responder.ts";
-import { watchAllow } from "./watch-allow.ts";
+import { showMetrics } from "./watch/metrics.ts";
+import { watchLedger } from "./watch/ledger.ts";
+import { watchQueue } from "./watch/queue.ts";
 
 /** Unanswered commands on a connection: a touch and a delete of every task in hand, and the reserves of the next. */
 const queueWindow = 4096;
@@ -35,7 +39,7 @@ await runService({
       nodes: () => readPart("LOGWARDEN_QUEUES", () => queues.map(parseNodeAddress)),
       address: () => ledgerAddress(environment),
     });
-    const connect = (api: DeviceApi): VyosClient => connectTo(api, configureTimeoutMs);
+    const connect = (api: DeviceApi): VyosClient => connectTo(api, { configureMs: configureTimeoutMs });
     // Every key, certificate and fingerprint is read once now, so that a mistake stops the start and not the first ban.
     const tries = inventory.devices.flatMap(({ key, api }) =>
       api === undefined ? [] : [[key, () => readPart(`${config}: devices.${key}.api`, () => connect(api).close())]],
@@ -73,15 +77,20 @@ await runService({
     log.watch("queue_connections", "Connections to queue nodes, over all devices and the intake.", () =>
       [...consumers].reduce((sum, { connected }) => sum + connected, 0),
     );
-    log.watch("leases_held", "Devices that this responder works for.", () => responder.held);
+    const watching = new AbortController();
+    const tubes = (): string[] => [...intakeTubes, ...[...responder.conditions.keys()].map(deviceTube)];
+    const queue = watchQueue({ nodes, tubes, clock: systemClock }, watching.signal);
+    const counted = watchLedger({ ledger, clock: systemClock }, watching.signal);
+    showMetrics(log, { responder, inventory, queue, ledger: counted });
 
     return {
       drain: async () => {
         stopWatching();
+        watching.abort();
         const finished = responder.stop().then(() => true);
         const deadline = systemClock.sleep(environment.drainDeadlineMs).then(() => false);
         const clean = await Promise.race([finished, deadline]);
-        await producer.close(0);
+        await Promise.all([producer.close(0), queue.ended]);
         await Promise.all([...consumers].map((consumer) => consumer.close()));
         await ledger.close();
         return clean;

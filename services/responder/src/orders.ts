@@ -21,7 +21,7 @@ export interface Orders {
   give(
     subjects: readonly string[],
     targets: readonly Target[],
-    source: { taskId: string; by: string },
+    source: { taskId: string; by: string; at?: string | undefined },
     except: string,
   ): Promise<number>;
 }
@@ -32,7 +32,7 @@ const priority = 500;
 export function createOrders(producer: Pick<Producer, "put">, devices: readonly Device[]): Orders {
   const routers = devices.filter(({ api }) => api !== undefined);
   return {
-    async give(subjects, targets, { taskId, by }, except) {
+    async give(subjects, targets, { taskId, by, at }, except) {
       const meant = routers.filter(({ key, tags }) => key !== except && means(targets, { key, tags }));
       const puts = meant.flatMap((device) => subjects.map((subject) => ({ device, subject })));
       try {
@@ -41,7 +41,9 @@ export function createOrders(producer: Pick<Producer, "put">, devices: readonly 
             // Its own id: the same decision, delivered twice, gives the same orders.
             const id = `${taskId.slice(0, 48)}.${index}`;
             const task = { host: device.address.text, type: "enforce", v: 1, id, address: subject, by } as const;
-            return producer.put(deviceTube(device.key), encodeTask(task), { priority, ttrSeconds: taskTtrSeconds });
+            // The line's own time goes with it: how long the network took to follow is counted from there.
+            const body = encodeTask(at === undefined ? task : { ...task, at });
+            return producer.put(deviceTube(device.key), body, { priority, ttrSeconds: taskTtrSeconds });
           }),
         );
       } catch (error) {

@@ -16,12 +16,14 @@ import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
 import type { VyosClient } from "@logwarden/vyos";
 import { createDecider } from "./decide/decide.ts";
 import { eventAgeMs } from "./decide/events.ts";
-import { DeviceWorker } from "./device-worker.ts";
+import { type Condition, DeviceWorker } from "./device-worker.ts";
 import { keepHouse, liftAllowed } from "./housekeeping.ts";
 import { workIntake } from "./intake.ts";
 import { Leases } from "./lease/leases.ts";
 import { createOrders } from "./orders.ts";
 import type { Tube } from "./take-batch.ts";
+
+export type { Tube };
 
 export interface ResponderOptions {
   /** Unique among all responders and all their lives. */
@@ -50,6 +52,10 @@ export interface ResponderOptions {
 export interface Responder {
   /** Devices that it works for now. */
   readonly held: number;
+  /** How it stands with each of them. */
+  readonly conditions: ReadonlyMap<string, Condition>;
+  /** The ledger did not answer when it was asked last. */
+  readonly ledgerAway: boolean;
   /** The never-ban list was edited: what it covers now is lifted. @throws LedgerError */
   setNeverBan(neverBan: NeverBan): Promise<void>;
   /** Resolves when the work in hand has ended. */
@@ -66,6 +72,7 @@ export function startResponder(options: ResponderOptions): Responder {
   const orders = createOrders(producer, devices);
   const byKey = new Map(devices.map((device) => [device.key, device]));
 
+  const workers = new Map<string, DeviceWorker>();
   const leases = new Leases({
     ...options,
     devices: devices.map(({ key }) => key),
@@ -76,10 +83,12 @@ export function startResponder(options: ResponderOptions): Responder {
       const tube = openTube([deviceTube(key)]);
       const connect = (): VyosClient => options.connect(device);
       const worker = new DeviceWorker({ ...common, device, connect, tube, decider, orders, mayWrite });
+      workers.set(key, worker);
       const running = until(tube, worker.run(ending.signal));
       return async () => {
         ending.abort();
         await running;
+        workers.delete(key);
       };
     },
   });
@@ -96,6 +105,12 @@ export function startResponder(options: ResponderOptions): Responder {
   return {
     get held() {
       return leases.held;
+    },
+    get conditions() {
+      return new Map([...workers].map(([key, worker]) => [key, worker.condition]));
+    },
+    get ledgerAway() {
+      return leases.isLedgerAway;
     },
     async setNeverBan(edited) {
       neverBan = edited;

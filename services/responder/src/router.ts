@@ -17,7 +17,7 @@ import type { VyosClient } from "@logwarden/vyos";
 import { apply, type ApplyObserver, type ChangeResult } from "./apply/apply.ts";
 import { CommitSize } from "./apply/commit-size.ts";
 import { readMembers } from "./apply/read-back.ts";
-import { type Change, type FirewallPlan, type Members, plan } from "./plan/plan.ts";
+import { type Change, type FirewallPlan, groupFull, type Members, plan } from "./plan/plan.ts";
 
 export interface RouterOptions {
   device: Device;
@@ -52,6 +52,8 @@ export interface Pass {
   more: boolean;
   /** The device cannot be worked on now. */
   away: Failure | undefined;
+  /** Nothing came of the pass at all: it ended before its first request that writes. */
+  stopped: Failure | undefined;
 }
 
 /** At 80 % of its bound somebody should know. */
@@ -99,6 +101,11 @@ export class Router {
     this.#members = undefined;
   }
 
+  /** How many addresses its groups hold, as far as we know now; undefined: nobody knows. */
+  get sizes(): { 4: number; 6: number } | undefined {
+    return this.#members === undefined ? undefined : { 4: this.#members[4].size, 6: this.#members[6].size };
+  }
+
   /** When the groups are to be read again, by the monotonic clock. */
   get readDueMs(): number {
     return this.#members === undefined ? Number.NEGATIVE_INFINITY : this.#readAtMs + this.#options.reconcileMs;
@@ -112,22 +119,34 @@ export class Router {
    */
   async pass(asked: ReadonlySet<string>, others: readonly Change[], mustRead: boolean): Promise<Pass> {
     const { clock, ledger, log } = this.#options;
-    const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined };
+    const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined, stopped: undefined };
     try {
+      this.#expectLease();
       if (mustRead || clock.monotonicMs() >= this.readDueMs) await this.#reconcile();
-      const firewall = await this.#plan(asked);
+      const neverBan = this.#options.neverBan();
+      const firewall = await this.#plan(asked, neverBan);
+      // A process that was stopped meanwhile goes on with what it believed then, and the router may have been another's since.
+      this.#expectLease();
       for (const [subject, outcome] of await this.#settleUnsent(firewall)) result.results.set(subject, outcome);
       result.more = firewall.more;
       const requests = [...(firewall.changes.length > 0 ? [firewall.changes] : []), ...others.map((one) => [one])];
       const { shown } = firewall;
-      if (requests.length + shown.length === 0) return result;
+      if (requests.length + shown.length === 0) {
+        await this.#tellEvicted(firewall);
+        return result;
+      }
       await ledger.intend(this.#place.key, firewall.sets, clock.nowMs());
       log.say("plan.made", { device: this.#place.key, ops: requests.flat().length, requests: requests.length });
-      const { group, configureTimeoutMs: patienceMs, mayWrite } = this.#options;
+      const { group, configureTimeoutMs: patienceMs } = this.#options;
+      // Whoever is allowed while we write, or halve a commit that failed, must not be in the next request: it is planned anew.
+      const mayWrite = (): boolean => this.#options.mayWrite() && this.#options.neverBan() === neverBan;
       const around = { group, patienceMs, mayWrite, clock, observer: this.#observer };
       const results = await apply(this.client, { ...around, requests, shown });
       await this.#tellLedger(results.filter(({ change }) => change.proof.kind === "member"));
+      await this.#tellEvicted(firewall);
       for (const one of results) {
+        // Taken out for want of room: what is told of it is that.
+        if (result.results.has(one.change.key)) continue;
         const outcome: Result = one.kind === "done" ? { kind: "done" } : { kind: "failed", failure: one.failure };
         (one.change.proof.kind === "member" ? result.results : result.others).set(one.change.key, outcome);
       }
@@ -136,11 +155,17 @@ export class Router {
       if (!(error instanceof Failure)) throw error;
       this.#members = undefined;
       this.#sayFailed(error);
+      result.stopped = error;
       result.away = error.waiting === "device" ? error : undefined;
       for (const { key } of others) result.others.set(key, { kind: "failed", failure: error });
       for (const subject of asked) result.results.set(subject, { kind: "failed", failure: error });
     }
     return result;
+  }
+
+  /** @throws Failure lease-lost: what is known of the router may be old, and nothing may be concluded from it */
+  #expectLease(): void {
+    if (!this.#options.mayWrite()) throw new Failure("lease-lost", "another responder may have the device by now");
   }
 
   /** Reads the groups, and tells the ledger what it did not know. @throws Failure when the router cannot be read */
@@ -196,8 +221,8 @@ export class Router {
     return returned.length;
   }
 
-  async #plan(asked: ReadonlySet<string>): Promise<FirewallPlan> {
-    const { ledger, clock, group, groupMax, neverBan } = this.#options;
+  async #plan(asked: ReadonlySet<string>, neverBan: NeverBan): Promise<FirewallPlan> {
+    const { ledger, clock, group, groupMax } = this.#options;
     const members = this.#members;
     if (members === undefined) throw new Error("a plan without a read");
     const nowMs = clock.nowMs();
@@ -209,12 +234,12 @@ export class Router {
     const wanted = isFull ? await ledger.wantedOn(this.#place, nowMs) : [];
     const placements = isFull ? await ledger.placementsOn(this.#place.key) : [];
     const limits = { group, groupMax, opsMax: this.#size.size };
-    return plan({ ...limits, neverBan: neverBan(), pending, members, wanted, placements, asked });
+    return plan({ ...limits, neverBan, pending, members, wanted, placements, asked });
   }
 
   /** What needs no request. */
   async #settleUnsent(firewall: FirewallPlan): Promise<Map<string, Result>> {
-    const { ledger, clock, log } = this.#options;
+    const { ledger, clock } = this.#options;
     const device = this.#place.key;
     const results = new Map<string, Result>();
     if (firewall.gone.length > 0) await ledger.removed(device, firewall.gone, clock.nowMs());
@@ -223,17 +248,24 @@ export class Router {
       results.set(subject, { kind: "nothing", reason: "never-ban", detail: `${subject}: ${why}` });
     }
     for (const { subject, failure } of firewall.failing) results.set(subject, { kind: "failed", failure });
-    const full = firewall.evicted.map((one) => ({
-      ...one,
-      error: "group-full",
-      detail: "the group is full of bans that last longer",
-    }));
-    if (full.length > 0) {
-      await ledger.misplaced(device, full, clock.nowMs());
-      log.say("group.full", { device, evicted: full.length, max: this.#options.groupMax });
-    }
-    for (const { subject, detail } of full) results.set(subject, { kind: "nothing", reason: "group-full", detail });
+    const detail = "the group is full of bans that last longer";
+    for (const { subject } of firewall.evicted) results.set(subject, { kind: "nothing", reason: groupFull, detail });
     return results;
+  }
+
+  /** Once they are out of the group. */
+  async #tellEvicted(firewall: FirewallPlan): Promise<void> {
+    const { ledger, clock, log, groupMax } = this.#options;
+    const router = this.#place.key;
+    const full = firewall.evicted.filter(({ isNew }) => isNew);
+    if (full.length === 0) return;
+    const detail = "the group is full of bans that last longer";
+    await ledger.misplaced(
+      router,
+      full.map(({ subject, family }) => ({ subject, family, error: groupFull, detail })),
+      clock.nowMs(),
+    );
+    log.say("group.full", { device: router, evicted: full.length, max: groupMax });
   }
 
   async #tellLedger(results: readonly ChangeResult[]): Promise<void> {

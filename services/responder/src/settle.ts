@@ -57,7 +57,7 @@ export async function settle(
   outcome: Outcome,
   failuresInARow: number,
   log: Log,
-  names: { device: string; taskId: string },
+  names: { device: string; taskId: string; lagMs?: number },
 ): Promise<void> {
   const settlement = settlementFor(outcome, failuresInARow);
   const { verb, reason } = settlement;

@@ -34,6 +34,8 @@ export interface Rig {
   /** The same router again after it was closed: what it saved is what it runs. */
   restartRouter(index: number): Promise<Router>;
   keyFile(index: number): string;
+  /** For somebody who changes a router by hand. */
+  access(index: number): { url: string; key: string; fingerprint: string };
   close(): Promise<void>;
 }
 
@@ -152,6 +154,10 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       await routers[index]?.close();
       routers[index] = await openRouter(index);
       return routers[index];
+    },
+    access: (index) => {
+      const { url, fingerprint } = routers[index] as Router;
+      return { url, key: `key-of-edge-${index + 1}`, fingerprint };
     },
     close: async () => {
       for (const stop of stops.splice(0).reverse()) await stop();

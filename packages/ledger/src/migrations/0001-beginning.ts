@@ -14,7 +14,6 @@ export async function up(db: Kysely<Schema>, { text, number, serial }: Dialect):
   await schema
     .createTable("subjects")
     .addColumn("subject", text, (column) => column.primaryKey())
-    .addColumn("counted_after_ms", number, (column) => column.notNull())
     .addColumn("pardoned_until_ms", number, (column) => column.notNull())
     .addColumn("offences", number, (column) => column.notNull())
     .execute();
@@ -63,6 +62,7 @@ export async function up(db: Kysely<Schema>, { text, number, serial }: Dialect):
   const open = sql<boolean>`ended_at_ms is null`;
   await schema.createIndex("bans_open_of_subject").on("bans").column("subject").where(open).execute();
   await schema.createIndex("bans_open_by_end").on("bans").columns(["ends_at_ms", "subject"]).where(open).execute();
+  await schema.createIndex("bans_open_by_start").on("bans").columns(["started_at_ms", "id"]).where(open).execute();
   const ended = sql<boolean>`ended_at_ms is not null`;
   await schema.createIndex("bans_ended").on("bans").column("ended_at_ms").where(ended).execute();
 
@@ -156,4 +156,5 @@ export async function up(db: Kysely<Schema>, { text, number, serial }: Dialect):
   await schema.createIndex("audit_by_age").on("audit").column("at_ms").execute();
   await schema.createIndex("audit_of_subject").on("audit").columns(["subject", "at_ms"]).execute();
   await schema.createIndex("audit_of_router").on("audit").columns(["router", "at_ms"]).execute();
+  await schema.createIndex("audit_of_action").on("audit").columns(["action", "at_ms"]).execute();
 }

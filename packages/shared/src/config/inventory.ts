@@ -14,6 +14,7 @@ import { createNeverBan, type NeverBan } from "../ip/never-ban.ts";
 import { ConfigurationError } from "./environment.ts";
 import { createPolicies, type Policies, PoliciesForm, tagsOf } from "./policies.ts";
 import { durationForm, parseDuration } from "../duration.ts";
+import { type Topology, topologyAddresses, topologyExample, TopologyForm } from "./topology.ts";
 
 /** How a router's HTTP API is reached, and by what its certificate is known. */
 export interface DeviceApi {
@@ -70,6 +71,8 @@ export interface Inventory {
   groupMax: number;
   allow: readonly Prefix[];
   neverBan: NeverBan;
+  /** Balancers, parsers and queue nodes, for whoever has their files made from it; services do not read it. */
+  topology?: Topology;
 }
 
 const addressForm = z.string().refine((text) => parseAddress(text) !== undefined, "expected an IPv4 or IPv6 address");
@@ -130,7 +133,7 @@ const OwnRuleForm = z.strictObject({
     .optional(),
 });
 
-const FileForm = z.strictObject({
+export const InventoryForm = z.strictObject({
   /** VyOS: firewall group names (interface-definitions, constraint of address-group). */
   group: z
     .string()
@@ -157,10 +160,11 @@ const FileForm = z.strictObject({
   /** VyOS suffers near 15 000 members of a group (T6625). */
   groupMax: z.number().int().min(1).max(100_000).default(10_000),
   allow: z.array(prefixForm, "must be written out, even if empty: addresses that are never banned"),
+  topology: TopologyForm.optional(),
 });
 
-/** What would pass, by the path's last word; shown beside each complaint. */
-const examples: Record<string, string> = {
+/** What would pass, by the path's last word; shown beside each complaint, and in the reference. */
+export const inventoryExamples: Readonly<Record<string, string>> = {
   group: "group: BAD_GUYS",
   devices: "devices: { edge-1: { address: 10.10.10.201 } }",
   address: "address: 10.10.10.201",
@@ -216,14 +220,14 @@ export function parseInventory(text: string, name: string): Inventory {
   if (document.errors.length > 0) {
     throw new ConfigurationError(document.errors.map(({ message }) => `${name}: ${message}`));
   }
-  const parsed = FileForm.safeParse(document.toJS() ?? {});
+  const parsed = InventoryForm.safeParse(document.toJS() ?? {});
   if (!parsed.success) {
     throw new ConfigurationError(parsed.error.issues.map((issue) => complaint(name, document.toJS(), issue)));
   }
   return assemble(name, parsed.data);
 }
 
-function assemble(name: string, file: z.infer<typeof FileForm>): Inventory {
+function assemble(name: string, file: z.infer<typeof InventoryForm>): Inventory {
   const devices = Object.entries(file.devices).map(([key, form]) => toDevice(key, form));
   const complaints: string[] = [];
   /** What identifies a device must not identify another one. */
@@ -246,14 +250,19 @@ function assemble(name: string, file: z.infer<typeof FileForm>): Inventory {
   }
   if (complaints.length > 0) throw new ConfigurationError(complaints);
   const allow = file.allow.map(toPrefix);
-  const own = devices.map(({ key, address }) => ({ name: key, prefix: toPrefix(address.text) }));
+  // An attacker who gets one of our own machines into a log must not get it banned on every router.
+  const machines = file.topology === undefined ? [] : topologyAddresses(file.topology);
+  const named = [...devices.map(({ key, address }) => ({ name: key, address })), ...machines];
+  const own = named.map(({ name: of, address }) => ({ name: of, prefix: toPrefix(address.text) }));
   const neverBan = createNeverBan(own, allow);
   const { group, unknownDevices } = file;
   const rules = { disabled: file.rules.disabled, own: file.rules.own.map(toRule) };
   const policies = createPolicies(file.policies);
-  const { ipv6Prefix, unbanGrace, groupMax } = file;
+  const { ipv6Prefix, unbanGrace, groupMax, topology } = file;
   const deciding = { policies, ipv6Prefix, unbanGraceMs: 1000 * unbanGrace, groupMax };
-  return { devices, byAddress, byCertificate, unknownDevices, group, rules, ...deciding, allow, neverBan };
+  const who = { devices, byAddress, byCertificate, unknownDevices };
+  const inventory: Inventory = { ...who, group, rules, ...deciding, allow, neverBan };
+  return topology === undefined ? inventory : { ...inventory, topology };
 }
 
 function toRule({ name, program, match, type, set = {} }: z.infer<typeof OwnRuleForm>): OwnRule {
@@ -283,8 +292,9 @@ function toPrefix(text: string): Prefix {
 function complaint(name: string, file: unknown, issue: z.core.$ZodIssue): string {
   const path = issue.path.map(String);
   const last =
-    path.findLast((word) => word in examples) ?? (issue.code === "unrecognized_keys" ? undefined : "devices");
+    path.findLast((word) => word in inventoryExamples) ?? (issue.code === "unrecognized_keys" ? undefined : "devices");
   const seen = JSON.stringify(path.reduce<unknown>((value, word) => (value as Record<string, unknown>)?.[word], file));
-  const example = last === undefined ? "" : `, for example ${examples[last]}`;
+  const passing = path[0] === "topology" ? topologyExample(path) : inventoryExamples[last ?? ""];
+  const example = passing === undefined ? "" : `, for example ${passing}`;
   return `${name}: ${path.join(".") || "top level"}: ${issue.message}, got ${seen ?? "nothing"}${example}`;
 }

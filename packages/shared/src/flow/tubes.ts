@@ -19,3 +19,6 @@ export const taskTtrSeconds = 120;
 export function deviceTube(key: string): string {
   return `logwarden.device.${key}`;
 }
+
+/** What a person asks for comes before every event that waits (services/parser/src/submit/submit.ts puts at 1000). */
+export const personPriority = 100;

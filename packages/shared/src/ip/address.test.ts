@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { contains, parseAddress, parseEndpoint, parsePrefix } from "./address.ts";
+import { contains, parseAddress, parseEndpoint, parsePrefix, readAddress } from "./address.ts";
 
 describe("an address has one form", () => {
   test.each([
@@ -75,6 +75,19 @@ test("a dotted quad is one exactly when the operating system's rule for Node say
     fc.property(fc.oneof(quad, fc.ipV4(), fc.string()), (text) => {
       if (text.includes(":")) return;
       expect(parseAddress(text)?.family === 4).toBe(isIPv4(text));
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+test("an address in a read is the address that its text is", () => {
+  const characters = fc.string({ unit: fc.constantFrom(..."0123456789.:af%\u00b2"), maxLength: 20 });
+  fc.assert(
+    fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), characters), characters, characters, (text, before, after) => {
+      const read = before + text + after;
+      const from = before.length;
+      const address = readAddress(read, Buffer.from(read, "latin1"), from, from + text.length);
+      expect(address).toEqual(parseAddress(text));
     }),
     { numRuns: 5000 },
   );

@@ -29,10 +29,19 @@ const addressTextMax = 64;
  * @returns the address in canonical form, or undefined when the text is none
  */
 export function parseAddress(text: string): Address | undefined {
-  if (text.length > addressTextMax) return undefined;
-  const bits = readDottedQuad(text);
-  if (bits !== undefined) return { family: 4, text, bits };
-  if (!isIPv6(text)) return undefined;
+  const bits = bitsOf(text);
+  return bits === -1 ? parseIPv6(text) : { family: 4, text, bits };
+}
+
+/** As parseAddress, of a place in a read: text[from..to), whose characters are the bytes (latin1). At half the price. */
+export function readAddress(text: string, bytes: Uint8Array, from: number, to: number): Address | undefined {
+  const bits = readDottedQuad(bytes, from, to);
+  const address = text.slice(from, to);
+  return bits === -1 ? parseIPv6(address) : { family: 4, text: address, bits };
+}
+
+function parseIPv6(text: string): Address | undefined {
+  if (text.length > addressTextMax || !isIPv6(text)) return undefined;
   const zone = text.indexOf("%");
   const parsed = ipaddr.IPv6.parse(withoutDots(zone === -1 ? text : text.slice(0, zone)));
   return parsed.isIPv4MappedAddress()
@@ -43,33 +52,48 @@ export function parseAddress(text: string): Address | undefined {
 /** `::1.2.3.4` → `::102:304`: ipaddr.js takes the deprecated IPv4-compatible form for IPv4-mapped (RFC 4291 §2.5.5). */
 function withoutDots(text: string): string {
   const tail = text.slice(text.lastIndexOf(":") + 1);
-  const bits = readDottedQuad(tail);
-  if (bits === undefined) return text;
+  const bits = bitsOf(tail);
+  if (bits === -1) return text;
   const groups = [bits >>> 16, bits & 0xffff].map((group) => group.toString(16)).join(":");
   return text.slice(0, -tail.length) + groups;
 }
 
-/** Takes what net.isIPv4 takes, at a third of its price: it is asked for every line that matters. @returns the 32 bits */
-function readDottedQuad(text: string): number | undefined {
+/** The longest: 255.255.255.255. */
+const dottedQuadMax = 15;
+const characters = new Uint8Array(dottedQuadMax);
+
+/** @returns the 32 bits of a dotted quad, -1 when the text is none */
+function bitsOf(text: string): number {
+  if (text.length > dottedQuadMax) return -1;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 0x7f) return -1;
+    characters[at] = code;
+  }
+  return readDottedQuad(characters, 0, text.length);
+}
+
+/** Takes what net.isIPv4 takes, at a small part of its price: it is asked for every line that matters. @returns as bitsOf */
+function readDottedQuad(bytes: Uint8Array, from: number, to: number): number {
   let bits = 0;
   let octets = 0;
   let digits = 0;
   let octet = 0;
-  for (let at = 0; at <= text.length; at++) {
-    const code = at === text.length ? dot : text.charCodeAt(at);
+  for (let at = from; at <= to; at++) {
+    const code = at === to ? dot : (bytes[at] as number);
     if (code === dot) {
-      if (digits === 0 || octet > 255) return undefined;
-      bits = bits * 256 + octet;
+      if (digits === 0 || octet > 255) return -1;
+      bits = (bits << 8) | octet;
       octets++;
       digits = 0;
       octet = 0;
     } else {
-      if (code < 0x30 || code > 0x39 || (digits > 0 && octet === 0) || digits === 3) return undefined;
+      if (code < 0x30 || code > 0x39 || (digits > 0 && octet === 0) || digits === 3) return -1;
       octet = octet * 10 + (code - 0x30);
       digits++;
     }
   }
-  return octets === 4 ? bits : undefined;
+  return octets === 4 ? bits >>> 0 : -1;
 }
 
 const dot = 0x2e;

@@ -42,7 +42,11 @@ export function createNeverBan(own: readonly { name: string; prefix: Prefix }[],
     ...allow.map((prefix) => ({ prefix, why: `allow ${prefix.text}` })),
   ];
   const firstCovering = indexPrefixes(entries.map(({ prefix }) => prefix));
-  const reasonFor = (address: Address): string | undefined => entries[firstCovering(address)]?.why;
+  const reasonFor = (address: Address): string | undefined => {
+    const number = firstCovering(address);
+    // Not entries[-1]: an index that no array has is looked up as the name of a property, at a hundred times the price.
+    return number === -1 ? undefined : entries[number]?.why;
+  };
   return {
     entries,
     reasonFor,

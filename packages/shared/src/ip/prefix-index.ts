@@ -1,7 +1,8 @@
 /**
  * Many prefixes, asked for each event: which is the first that covers this address?
  *
- *   IPv4   the number line from 0 to 2^32, cut wherever a prefix begins or ends; a binary search finds the piece
+ *   IPv4   the number line from 0 to 2^32, cut wherever a prefix begins or ends; a binary search among the cuts of its
+ *          first octet finds the piece
  *   IPv6   a table for each length that occurs, by the address's first bits
  *
  * Neither price grows with the number of prefixes to speak of: an inventory may hold thousands.
@@ -27,9 +28,12 @@ function index4(prefixes: readonly Prefix[]): (bits: number) => number {
   const cuts = [...new Set([0, ...ranges.flatMap(({ from, to }) => [from, to])])].sort((a, b) => a - b);
   const first = Int32Array.from(cuts, (cut) => ranges.find(({ from, to }) => from <= cut && cut < to)?.number ?? -1);
   const begins = Float64Array.from(cuts);
+  // The piece that each first octet begins in.
+  const octets = Int32Array.from({ length: 257 }, (_, octet) => cuts.findLastIndex((cut) => cut <= octet * 2 ** 24));
   return (bits) => {
-    let low = 0;
-    let high = begins.length - 1;
+    const octet = bits >>> 24;
+    let low = octets[octet] as number;
+    let high = octets[octet + 1] as number;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
       if ((begins[middle] as number) <= bits) low = middle;

@@ -65,7 +65,7 @@ test("a tally and what is said of the same event are one count, and each is coun
     expect(metrics).toContain('logwarden_connection_refused_total{reason="untrusted-peer"} 3');
     expect(metrics).toContain('logwarden_connection_refused_total{reason="unknown-device"} 1');
   }
-  log.teller("connection.refused")(() => refused);
+  log.teller("connection.refused", () => refused)();
   expect(lines).toHaveLength(2);
   expect(await registry.metrics()).toContain('logwarden_connection_refused_total{reason="untrusted-peer"} 3');
 });
@@ -73,9 +73,31 @@ test("a tally and what is said of the same event are one count, and each is coun
 test("of a flood that is told, only what is written is made", () => {
   const { log } = setUp("info");
   let made = 0;
-  const fields = () => ({ peer: "192.0.2.1", reason: "x", detail: String(made++) });
-  const tell = log.teller("connection.refused");
-  for (let n = 0; n < 1000; n++) tell(fields);
-  log.teller("connection.opened")(() => ({ peer: String(made++), device: "" }));
+  const tell = log.teller("connection.refused", (peer: string) => ({ peer, reason: "x", detail: String(made++) }));
+  for (let n = 0; n < 1000; n++) tell("192.0.2.1");
+  log.teller("connection.opened", () => ({ peer: String(made++), device: "" }))();
   expect(made).toBe(50);
+});
+
+test("a duration that an event carries is measured in seconds, with the event's labels; without it nothing is", async () => {
+  const { registry, log } = setUp("info");
+  const settled = { device: "edge-1", taskId: "t", verb: "delete", reason: "done", detail: "" };
+  log.say("task.settled", { ...settled, lagMs: 400 });
+  log.say("task.settled", settled);
+  const metrics = await registry.metrics();
+  expect(metrics).toContain('logwarden_lag_seconds_bucket{le="0.25",device="edge-1"} 0');
+  expect(metrics).toContain('logwarden_lag_seconds_bucket{le="0.5",device="edge-1"} 1');
+  expect(metrics).toContain('logwarden_lag_seconds_sum{device="edge-1"} 0.4');
+  expect(metrics).toContain('logwarden_task_settled_total{verb="delete",reason="done"} 2');
+});
+
+test("a watched metric shows what is there now, and no last value of what is gone", async () => {
+  const { registry, log } = setUp("info");
+  let held = ["edge-1", "edge-2"];
+  log.watchEach("lease_held", "Leases.", ["device"], () => held.map((device) => ({ labels: { device }, value: 1 })));
+  expect(await registry.metrics()).toContain('logwarden_lease_held{device="edge-1"} 1');
+  held = ["edge-2"];
+  const metrics = await registry.metrics();
+  expect(metrics).not.toContain('logwarden_lease_held{device="edge-1"}');
+  expect(metrics).toContain('logwarden_lease_held{device="edge-2"} 1');
 });

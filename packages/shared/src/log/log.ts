@@ -6,8 +6,8 @@
  */
 
 import pino from "pino";
-import { Counter, Gauge, type Registry } from "prom-client";
-import { type EventName, type Vocabulary, vocabulary } from "./vocabulary.ts";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { type EventName, type Measure, type Vocabulary, vocabulary } from "./vocabulary.ts";
 
 export interface Log {
   /** Says an event: counts it, and writes it when the level is on. */
@@ -17,12 +17,35 @@ export interface Log {
    * for the metrics. Such an event is written, where it is worth it, by a `teller`.
    */
   tally<E extends EventName>(event: E, labels: Partial<Vocabulary[E]>): Tally;
-  /** Gives the function that writes an event that a tally counts; fields are made only when they will be written. */
-  teller<E extends EventName>(event: E): (fields: () => Vocabulary[E]) => void;
+  /**
+   * Gives the function that writes an event that a tally counts. Called with what `fields` needs, which makes them only when they
+   * will be written: a closure for each of millions would cost more than not writing.
+   */
+  teller<E extends EventName, From extends unknown[]>(
+    event: E,
+    fields: (...from: From) => Vocabulary[E],
+  ): (...from: From) => void;
   /** A metric that is read when somebody asks for it: `logwarden_<name>`. */
   watch(name: string, help: string, read: () => number): void;
   /** Whether events of debug level are written: saves building their fields. */
   readonly debug: boolean;
+}
+
+/** One value of a metric with labels. */
+export interface Sample<Label extends string> {
+  labels: Record<Label, string>;
+  value: number;
+}
+
+/** What a service says and shows. */
+export interface ServiceLog extends Log {
+  /** As `watch`, with labels: exactly these samples are shown, so that what is gone (a lease, a node) shows no last value. */
+  watchEach<Label extends string>(
+    name: string,
+    help: string,
+    labels: readonly Label[],
+    read: () => Iterable<Sample<Label>>,
+  ): void;
 }
 
 export interface Tally {
@@ -51,7 +74,7 @@ const writtenPerSecondMax = 50;
 
 const allEvents = Object.keys(vocabulary) as EventName[];
 
-export function createLog(options: LogOptions): Log {
+export function createLog(options: LogOptions): ServiceLog {
   const readClock = options.now ?? Date.now;
   /** The clock is read once for everything that is said in one turn: in a flood it is most of the price. */
   let nowMs: number | undefined;
@@ -76,11 +99,16 @@ export function createLog(options: LogOptions): Log {
   );
   const tallies = new Map<string, { event: EventName; labels: Record<string, string>; tally: Tally }>();
   for (const event of allEvents) openCounter(event);
+  const observers = new Map<EventName, (fields: object) => void>();
+  for (const event of allEvents) {
+    const { measure } = vocabulary[event];
+    if (measure !== undefined) observers.set(event, openHistogram(measure));
+  }
   const windows = Object.fromEntries(
     allEvents.map((event) => [event, { startedAtMs: Number.NEGATIVE_INFINITY, written: 0 }]),
   ) as Record<EventName, Window>;
 
-  const log: Log = {
+  const log: ServiceLog = {
     debug: writer.isLevelEnabled("debug"),
     watch(name, help, read) {
       const registers = [options.registry];
@@ -90,6 +118,19 @@ export function createLog(options: LogOptions): Log {
         registers,
         collect() {
           this.set(read());
+        },
+      });
+    },
+    watchEach(name, help, labels, read) {
+      const registers = [options.registry];
+      new Gauge({
+        name: `logwarden_${name}`,
+        help,
+        labelNames: [...labels],
+        registers,
+        collect() {
+          this.reset();
+          for (const sample of read()) this.set(sample.labels, sample.value);
         },
       });
     },
@@ -104,17 +145,18 @@ export function createLog(options: LogOptions): Log {
       }
       return known.tally;
     },
-    teller(event) {
+    teller(event, fields) {
       const { level } = vocabulary[event];
       if (!writer.isLevelEnabled(level)) return () => undefined;
-      if (level === "debug") return (fields) => write(event, fields());
+      if (level === "debug") return (...from) => write(event, fields(...from));
       const window = windows[event];
-      return (fields) => {
-        if (mayWrite(event, window)) write(event, fields());
+      return (...from) => {
+        if (mayWrite(event, window)) write(event, fields(...from));
       };
     },
     say(event, fields) {
       log.tally(event, fields).count++;
+      observers.get(event)?.(fields);
       const { level } = vocabulary[event];
       if (!writer.isLevelEnabled(level)) return;
       const isUnlimited = level === "debug" || event === "log.suppressed";
@@ -143,6 +185,20 @@ export function createLog(options: LogOptions): Log {
         }
       },
     });
+  }
+
+  /** @returns takes the measured field and the labels out of an event */
+  function openHistogram({ name, of, help, labels, buckets }: Measure<string>): (fields: object) => void {
+    const histogram = new Histogram({
+      ...{ name: `logwarden_${name}`, help, labelNames: [...labels] },
+      ...{ buckets: [...buckets], registers: [options.registry] },
+    });
+    return (fields) => {
+      const said = fields as Record<string, string | number | undefined>;
+      const ms = said[of];
+      if (typeof ms !== "number") return;
+      histogram.observe(Object.fromEntries(labels.map((label) => [label, String(said[label] ?? "")])), ms / 1000);
+    };
   }
 
   function mayWrite(event: EventName, window: Window): boolean {

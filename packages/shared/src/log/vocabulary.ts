@@ -3,7 +3,8 @@
  *
  * A name is `noun.verb` in the past tense; its fields say what must be said with it. The counter
  * `logwarden_<noun>_<verb>_total` is counted by the logger, so a log line and a metric can never disagree. Fields named
- * in `labels` have a closed set of values and become the metric's labels; nothing from a log line ever does.
+ * in `labels` have a closed set of values and become the metric's labels; nothing from a log line ever does. A duration that
+ * an event carries is measured as well, where the event says so: the histogram `logwarden_<name>`.
  *
  * Levels: debug once per line, info once per decision, warn when a limit or a retry is met, error when a person must act.
  */
@@ -59,14 +60,22 @@ export interface Vocabulary {
     dryRun: boolean;
   };
   "ban.ended": { ban: string; address: string; by: string; reason: string };
-  "order.given": { device: string; taskId: string; orders: number };
+  "order.given": { device: string; taskId: string; orders: number; durationMs: number };
   "plan.made": { device: string; ops: number; requests: number };
   "plan.empty": { device: string; taskId: string; reason: string; detail: string };
   "change.applied": { device: string; ops: number; durationMs: number; detail: string };
   "change.saved": { device: string; durationMs: number };
   "change.verified": { device: string; ops: number };
   "change.failed": { device: string; reason: string; detail: string; advice: string };
-  "task.settled": { device: string; taskId: string; verb: string; reason: string; detail: string };
+  "task.settled": {
+    device: string;
+    taskId: string;
+    verb: string;
+    reason: string;
+    detail: string;
+    /** Since its line was received, by the clocks of two machines; only of what this device was brought to. */
+    lagMs?: number;
+  };
   "task.lost": { device: string; taskId: string; verb: string; reason: string };
   "router.read": { device: string; members: number; foreign: number };
   "drift.found": { device: string; missing: number; returned: number; foreign: number };
@@ -85,11 +94,24 @@ export interface Vocabulary {
 
 export type EventName = keyof Vocabulary;
 
+/** A duration of an event, in milliseconds, as a histogram in seconds. */
+export interface Measure<Field extends string> {
+  name: `${string}_seconds`;
+  /** Without it in the event nothing is measured. */
+  of: Field;
+  help: string;
+  /** `device` only where it is one of the inventory: each has a histogram of its own. */
+  labels: readonly Field[];
+  /** Upper bounds, in seconds. */
+  buckets: readonly number[];
+}
+
 type Manner = {
   [E in EventName]: {
     level: "debug" | "info" | "warn" | "error" | "fatal";
     says: string;
     labels: readonly (keyof Vocabulary[E] & string)[];
+    measure?: Measure<keyof Vocabulary[E] & string>;
   };
 };
 
@@ -143,7 +165,18 @@ export const vocabulary: Manner = {
     says: "The queue is slow or away: reading stops, the senders hold their lines.",
     labels: [],
   },
-  "intake.resumed": { level: "info", says: "The queue takes tasks again: reading goes on.", labels: [] },
+  "intake.resumed": {
+    level: "info",
+    says: "The queue takes tasks again: reading goes on.",
+    labels: [],
+    measure: {
+      name: "intake_pause_seconds",
+      of: "durationMs",
+      help: "How long reading stood still, of every pause that is over.",
+      labels: [],
+      buckets: [0.01, 0.1, 1, 10, 60, 600],
+    },
+  },
 
   "queue.connected": { level: "info", says: "Connected to a queue node.", labels: [] },
   "queue.lost": { level: "warn", says: "The connection to a queue node ended.", labels: ["reason"] },
@@ -174,14 +207,61 @@ export const vocabulary: Manner = {
   "task.forwarded": { level: "info", says: "A task of the original form goes to its device's tube.", labels: ["type"] },
   "ban.started": { level: "info", says: "Ban: it is in the ledger, and routers are told.", labels: ["type"] },
   "ban.ended": { level: "info", says: "Unban: routers are told.", labels: ["reason"] },
-  "order.given": { level: "debug", says: "Other routers are told to look into the ledger.", labels: [] },
+  "order.given": {
+    level: "debug",
+    says: "Other routers are told to look into the ledger.",
+    labels: [],
+    measure: {
+      name: "order_put_seconds",
+      of: "durationMs",
+      help: "From the first put to the last answer of the queue, of all the orders that follow from one task.",
+      labels: [],
+      // beanstalkd answers a put in 0.8 ms, its fsync included (bench: latency).
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30],
+    },
+  },
   "plan.made": { level: "info", says: "What the router needs now.", labels: [] },
   "plan.empty": { level: "info", says: "The task asks for nothing that may be done.", labels: ["reason"] },
-  "change.applied": { level: "info", says: "The router committed the change.", labels: [] },
-  "change.saved": { level: "info", says: "The router saved its configuration.", labels: [] },
+  "change.applied": {
+    level: "info",
+    says: "The router committed the change.",
+    labels: [],
+    measure: {
+      name: "commit_seconds",
+      of: "durationMs",
+      help: "How long the router took for a commit, whatever its size.",
+      labels: ["device"],
+      // Commits are sized to take some 4 s; LOGWARDEN_CONFIGURE_TIMEOUT_MS ends what takes 120.
+      buckets: [0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120],
+    },
+  },
+  "change.saved": {
+    level: "info",
+    says: "The router saved its configuration.",
+    labels: [],
+    measure: {
+      name: "save_seconds",
+      of: "durationMs",
+      help: "How long the router took to save its configuration.",
+      labels: ["device"],
+      buckets: [0.1, 0.25, 0.5, 1, 2, 5, 15, 60],
+    },
+  },
   "change.verified": { level: "info", says: "The router shows the change.", labels: [] },
   "change.failed": { level: "warn", says: "The change is not on the router.", labels: ["reason"] },
-  "task.settled": { level: "info", says: "The task's job was given its verb.", labels: ["verb", "reason"] },
+  "task.settled": {
+    level: "info",
+    says: "The task's job was given its verb.",
+    labels: ["verb", "reason"],
+    measure: {
+      name: "lag_seconds",
+      of: "lagMs",
+      help: "From the line, as the parser's clock saw it, to what follows from it on this router, committed and saved.",
+      labels: ["device"],
+      // From a router that commits at once to one that was away for a night.
+      buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43_200],
+    },
+  },
   "task.lost": {
     level: "warn",
     says: "The job was no longer ours; another responder has it or will.",

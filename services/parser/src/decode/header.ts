@@ -27,7 +27,8 @@ export class Header {
   programTo = -1;
   /** The message begins here; spaces before it are skipped. Set by readText. */
   textFrom = 0;
-  #is5424 = false;
+  /** RFC 5424, where more than a name stands before the text: of another line that has a program's name readText finds the text. */
+  is5424 = false;
 
   /**
    * Reads bytes[from..to) as far as the beginning of the program's name.
@@ -37,12 +38,12 @@ export class Header {
     let at = from;
     this.facility = -1;
     this.programTo = -1;
-    this.#is5424 = false;
+    this.is5424 = false;
     if (bytes[at] === 0x3c) {
       at = this.#readPriority(bytes, at + 1, to);
       if (at === -1) return false;
       if (bytes[at] === 0x31 && bytes[at + 1] === space) {
-        this.#is5424 = true;
+        this.is5424 = true;
         return this.#read5424(bytes, at + 2, to);
       }
     }
@@ -57,7 +58,7 @@ export class Header {
    * @returns false when the name is too long, or what stands between is broken
    */
   readText(bytes: Uint8Array, to: number): boolean {
-    return this.#is5424 ? this.#readText5424(bytes, to) : this.#readText3164(bytes, to);
+    return this.is5424 ? this.#readText5424(bytes, to) : this.#readText3164(bytes, to);
   }
 
   /** `38>`. @returns the place behind it, -1 when it is none */

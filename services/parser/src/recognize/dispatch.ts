@@ -6,9 +6,9 @@
  *   it begins with fixed text            ──▶ at the line's beginning
  *   it ends with fixed text              ──▶ at the line's end
  *   it begins with a field without space ──▶ at the line's first space
- *   it ends with a field without space   ──▶ at the line's last space
+ *   only fields without space behind it  ──▶ at the line's last space, its second last, …
  *
- * Each form is looked for at one of its places: where few others have the same text, and at as few places as will do. The
+ * Few forms are tried one by one. Of more, each is looked for at one of its places: where few others have the same text, and at as few places as will do. The
  * texts of a place are in a radix tree that is walked from there. What is left (free text or quotes at both ends) is tried
  * one by one when it is little; else its longest fixed text is searched by Wu-Manber
  * (A fast algorithm for multi-pattern searching, 1994: TR-94-17, University of Arizona).
@@ -18,7 +18,7 @@
 
 import { literalBytes, standsAt } from "../latin1.ts";
 import { EdgeTree } from "./edge-tree.ts";
-import type { Form } from "./template.ts";
+import { type Form, lastWordsMax } from "./template.ts";
 
 /** A form and whatever its owner needs when it matches. */
 export interface Entry<T> {
@@ -45,10 +45,13 @@ export class Dispatcher<T> {
   /** Reused for every line, and never emptied: an array that is cut to nothing gives its memory back each time. */
   readonly #found: Candidate<T>[] = [];
   #count = 0;
+  /** There are so few that they are always found. */
+  readonly #areFew: boolean;
 
   constructor(entries: readonly Entry<T>[]) {
     const all = entries.map(({ form, owner }, order): Candidate<T> => ({ form, owner, order, prefixSeen: false }));
-    const { places, rest } = placeAll(all);
+    this.#areFew = all.length <= triedDirectlyMax;
+    const { places, rest } = this.#areFew ? { places: [], rest: all } : placeAll(all);
     this.#places = places;
     const isSearched = ({ form }: Candidate<T>): boolean =>
       rest.length > triedDirectlyMax && form.longest.length >= searchedCharactersMin;
@@ -57,15 +60,17 @@ export class Dispatcher<T> {
     if (searched.length > 0) {
       this.#search = new LiteralSearch(searched.map((one) => [literalBytes(one.form.longest), one]));
     }
+    if (this.#areFew) for (const one of all) this.#add(one);
   }
 
   /** Finds the forms that can match bytes[from..to). @returns how many there are; `candidate` gives them, until the next call */
   find(bytes: Uint8Array, from: number, to: number): number {
+    if (this.#areFew) return this.#count;
     this.#count = 0;
     for (let index = 0; index < this.#places.length; index++) {
-      const { kind, step, tree } = this.#places[index] as Place<Candidate<T>>;
-      const at = locate(kind, bytes, from, to);
-      tree.walk(bytes, at, step === 1 ? to - at : at - from + 1, this.#add);
+      const { kind, tree } = this.#places[index] as Place<Candidate<T>>;
+      const at = kind.locate(bytes, from, to);
+      tree.walk(bytes, at, kind.step === 1 ? to - at : at - from + 1, this.#add);
     }
     for (let index = 0; index < this.#direct.length; index++) this.#add(this.#direct[index] as Candidate<T>);
     if (this.#search !== undefined) this.#search.find(bytes, from, to, this.#add);
@@ -95,68 +100,82 @@ export class Dispatcher<T> {
   };
 }
 
-type PlaceKind = "begin" | "end" | "firstSpace" | "lastSpace";
+/** Where fixed text may stand, what of a form stands there, and which way it is walked. */
+interface PlaceKind {
+  step: 1 | -1;
+  text: (form: Form) => string;
+  /** The first character in walking order. */
+  locate: (bytes: Uint8Array, from: number, to: number) => number;
+}
 
 interface Place<V> {
   kind: PlaceKind;
-  step: 1 | -1;
   tree: EdgeTree<V>;
 }
 
-/** What of a form stands at each place, and which way it is walked. */
-const manners: Record<PlaceKind, { step: 1 | -1; text: (form: Form) => string }> = {
-  begin: { step: 1, text: ({ prefix }) => prefix },
-  end: { step: -1, text: ({ suffix }) => suffix },
-  firstSpace: { step: 1, text: ({ behindFirstWord }) => behindFirstWord },
-  lastSpace: { step: -1, text: ({ beforeLastWord }) => beforeLastWord },
-};
+const begin: PlaceKind = { step: 1, text: ({ prefix }) => prefix, locate: (_, from) => from };
+const kinds: readonly PlaceKind[] = [
+  begin,
+  { step: -1, text: ({ suffix }) => suffix, locate: (_, __, to) => to - 1 },
+  { step: 1, text: ({ behindFirstWord }) => behindFirstWord, locate: firstSpace },
+  ...Array.from(
+    { length: lastWordsMax },
+    (_, number): PlaceKind => ({
+      step: -1,
+      text: ({ beforeLastWords }) => beforeLastWords[number] ?? "",
+      locate: (bytes, from, to) => lastSpace(bytes, from, to, number),
+    }),
+  ),
+];
 
 /** Forms with the same text are told apart by trying them: two are cheaper than one more place to look at. */
 const sharersMax = 2;
+/** Shorter texts, such as " port " and " from ", stand in the lines of others as well. */
+const rareCharactersMin = 7;
 
 /** Gives each form one place, the place with the most forms first. */
 function placeAll<T>(all: readonly Candidate<T>[]): { places: Place<Candidate<T>>[]; rest: Candidate<T>[] } {
   const places: Place<Candidate<T>>[] = [];
   let rest = [...all];
   for (const onlyRare of [true, false]) {
-    let kinds = Object.keys(manners) as PlaceKind[];
-    while (kinds.length > 0) {
-      const offers = kinds.map((kind) => ({ kind, takes: placeable(rest, manners[kind].text, onlyRare) }));
+    let left = kinds;
+    while (left.length > 0) {
+      const offers = left.map((kind) => ({ kind, takes: placeable(rest, kind.text, onlyRare) }));
       const { kind, takes } = offers.reduce((one, other) => (other.takes.length > one.takes.length ? other : one));
-      kinds = kinds.filter((other) => other !== kind);
+      left = left.filter((other) => other !== kind);
       if (takes.length === 0) break;
       rest = rest.filter((one) => !takes.includes(one));
-      const { step, text } = manners[kind];
       const known = places.find((place) => place.kind === kind);
-      const place = known ?? { kind, step, tree: new EdgeTree<Candidate<T>>(step) };
+      const place = known ?? { kind, tree: new EdgeTree<Candidate<T>>(kind.step) };
       if (known === undefined) places.push(place);
       for (const one of takes) {
-        one.prefixSeen = kind === "begin";
-        place.tree.add(text(one.form), one);
+        one.prefixSeen = kind === begin;
+        place.tree.add(kind.text(one.form), one);
       }
     }
   }
   return { places, rest };
 }
 
-/** Those that have a text at the place; when `onlyRare`, one that no more than two of them have. */
+/** Those that have a text at the place; when `onlyRare`, a long one that no more than two of them have. */
 function placeable<T>(forms: readonly Candidate<T>[], text: (form: Form) => string, onlyRare: boolean): Candidate<T>[] {
   const sharers = Map.groupBy(forms, ({ form }) => text(form));
   sharers.delete("");
-  return [...sharers.values()].filter(({ length }) => !onlyRare || length <= sharersMax).flat();
+  const isRare = (shared: string, { length }: readonly unknown[]): boolean =>
+    shared.length >= rareCharactersMin && length <= sharersMax;
+  return [...sharers].flatMap(([shared, those]) => (!onlyRare || isRare(shared, those) ? those : []));
 }
 
-/** The first character of the place in walking order. */
-function locate(kind: PlaceKind, bytes: Uint8Array, from: number, to: number): number {
-  if (kind === "begin") return from;
-  if (kind === "end") return to - 1;
+function firstSpace(bytes: Uint8Array, from: number, to: number): number {
   let at = from;
-  if (kind === "firstSpace") {
-    while (at < to && bytes[at] !== space) at++;
-    return at;
-  }
-  at = to - 1;
-  while (at >= from && bytes[at] !== space) at--;
+  while (at < to && bytes[at] !== space) at++;
+  return at;
+}
+
+/** @returns the last space that has so many behind it; a place before `from` when there is none */
+function lastSpace(bytes: Uint8Array, from: number, to: number, behind: number): number {
+  let at = to - 1;
+  for (let left = behind; at >= from; at--) if (bytes[at] === space && left-- === 0) return at;
   return at;
 }
 

@@ -43,27 +43,6 @@ export class EdgeTree<V> {
       branch = child;
     }
   }
-
-  /**
-   * As walk, for names, and without a callback: it would have to keep the line, for every line that is read.
-   * @returns a value of the text that stands there and is followed by the line's end, or by what `ends` it
-   */
-  find(bytes: Uint8Array, at: number, length: number, ends: (code: number) => boolean): V | undefined {
-    let branch = this.#root;
-    let place = at;
-    const end = at + length;
-    while (place < end) {
-      const child = branch.children[bytes[place] as number];
-      if (child === undefined || place + child.literal.length > end) return undefined;
-      const { literal, ending } = child;
-      for (let index = 1; index < literal.length; index++)
-        if (bytes[place + index] !== literal[index]) return undefined;
-      place += literal.length;
-      if (ending.length > 0 && (place === end || ends(bytes[place] as number))) return ending[0];
-      branch = child;
-    }
-    return undefined;
-  }
 }
 
 function branchOf<V>(literal: Uint8Array): Branch<V> {

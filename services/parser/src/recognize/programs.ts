@@ -1,18 +1,52 @@
-/** Which program speaks? Asked for every line, so by the name's characters in place: no text is cut out, nor its end looked for. */
+/**
+ * Which program speaks? Asked for every line, so by the name's characters in place: no text is cut out, nor its end looked for.
+ *
+ * An automaton: a row of a table for each beginning of a name, with a cell for each character that may follow. One load for each
+ * character, however many names there are.
+ */
 
 import { endsName } from "../decode/header.ts";
-import { EdgeTree } from "./edge-tree.ts";
+import { literalBytes } from "../latin1.ts";
+
+/** What a cell says beside the row to go on with (from 1 on): no name begins so; or below, that a name has ended, and whose value it is. */
+const noName = 0;
+const firstRow = 1;
 
 /** Program names → what is known about each. */
 export class ProgramTable<T> {
-  readonly #names = new EdgeTree<T>(1);
+  readonly #cells: Int32Array;
+  /** Of row n, the value's number when a name ends there. */
+  readonly #endings: number[] = [];
+  readonly #values: T[] = [];
 
   constructor(programs: Iterable<readonly [name: string, value: T]>) {
-    for (const [name, value] of programs) this.#names.add(name, value);
+    const rows = [new Int32Array(256), new Int32Array(256)];
+    for (const [name, value] of programs) {
+      let row = firstRow;
+      for (const code of literalBytes(name)) {
+        const cells = rows[row] as Int32Array;
+        if (cells[code] === noName) cells[code] = rows.push(new Int32Array(256)) - 1;
+        row = cells[code] as number;
+      }
+      this.#endings[row] = this.#values.push(value);
+    }
+    for (const [row, number] of this.#endings.entries()) {
+      if (number === undefined) continue;
+      for (let code = 0; code < 256; code++) if (endsName(code)) (rows[row] as Int32Array)[code] = -number;
+    }
+    this.#cells = new Int32Array(256 * rows.length);
+    for (const [number, cells] of rows.entries()) this.#cells.set(cells, 256 * number);
   }
 
   /** @returns what is known about the program whose name begins at `from` and ends as a tag or a field does, or with the line */
   get(bytes: Uint8Array, from: number, to: number): T | undefined {
-    return this.#names.find(bytes, from, to - from, endsName);
+    const cells = this.#cells;
+    let row = firstRow;
+    for (let at = from; at < to; at++) {
+      row = cells[(row << 8) | (bytes[at] as number)] as number;
+      if (row <= noName) return row === noName ? undefined : this.#values[-row - 1];
+    }
+    const number = this.#endings[row];
+    return number === undefined ? undefined : this.#values[number - 1];
   }
 }

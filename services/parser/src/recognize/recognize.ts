@@ -12,31 +12,30 @@
  * Pure. Fields of an event are decoded to UTF-8 here; everything before is latin1 (latin1.ts).
  */
 
-import { type Address, parseAddress } from "@logwarden/shared/ip";
+import { type Address, readAddress } from "@logwarden/shared/ip";
 import type { EventType, PeerAction } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
 import { Dispatcher, type Entry } from "./dispatch.ts";
+import { Endings } from "./endings.ts";
 import { ProgramTable } from "./programs.ts";
 import type { Rule } from "./rule.ts";
 import { FieldView, fieldsMax, type Template } from "./template.ts";
 
-/** What a line said. `count`: how often, where its sender summed repeats up. */
-export type LogEvent = { rule: string; count: number; mended?: Mended } & (
+/** What a line said. `count`: how often, where its sender summed repeats up. What it did not say is there as undefined. */
+export type LogEvent = { rule: string; count: number; mended: Mended | undefined } & (
   | { type: "interface_down"; interface: string }
   | {
       type: Exclude<EventType, "interface_down">;
       from: Address;
-      user?: string;
+      user: string | undefined;
       /** Of http_error: 100 to 599. */
-      status?: number;
+      status: number | undefined;
       /** Of peer_ban. */
-      action?: PeerAction;
-      reason?: string;
+      action: PeerAction | undefined;
+      reason: string | undefined;
     }
 );
-
-type SubjectEvent = Extract<LogEvent, { from: Address }>;
 
 /** A field held bytes that are no text: read all the same (an attack must not hide behind a bad byte), and counted. */
 export type Mended = "invalid-utf8" | "control-character";
@@ -77,6 +76,7 @@ interface Owner {
 interface Program {
   name: string;
   forms: Dispatcher<Owner>;
+  endings: Endings;
 }
 
 const facilityUser = 1;
@@ -94,12 +94,16 @@ export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
     for (const program of rule.programs) rulesOf.set(program, [...(rulesOf.get(program) ?? []), number]);
   }
   // sshd and sshd-session have the same rules: what finds them is made once.
-  const dispatchers = new Map<string, Dispatcher<Owner>>();
+  const known = new Map<string, Omit<Program, "name">>();
   const programs = [...rulesOf].map(([name, numbers]): [string, Program] => {
     const key = numbers.join(" ");
-    const dispatcher = dispatchers.get(key) ?? new Dispatcher(numbers.flatMap((number) => forms[number] ?? []));
-    dispatchers.set(key, dispatcher);
-    return [name, { name, forms: dispatcher }];
+    const entries = numbers.flatMap((number) => forms[number] ?? []);
+    const found = known.get(key) ?? {
+      forms: new Dispatcher(entries),
+      endings: new Endings(entries.map(({ form }) => form)),
+    };
+    known.set(key, found);
+    return [name, { name, ...found }];
   });
   return new LineReader(new ProgramTable(programs), new Set(rulesOf.keys()), places);
 }
@@ -116,9 +120,10 @@ function formsOf({ rule, templates }: CompiledRule, places: Int32Array): Entry<O
       status: number("status"),
       reason: number("reason"),
       set: rule.set ?? {},
-      otherAddresses: template.kinds.flatMap((kind, at) =>
-        kind === "ip" && template.fields[at] !== "address" ? [at] : [],
-      ),
+      otherAddresses: template.kinds.flatMap((kind, at) => {
+        const isSubject = template.fields[at] === "address" && rule.type !== "interface_down";
+        return kind === "ip" && !isSubject ? [at] : [];
+      }),
     };
     return template.forms.map((form) => ({ form, owner }));
   });
@@ -134,6 +139,7 @@ class LineReader implements Recognizer {
   #from = 0;
   #to = 0;
   #count = 1;
+  #mended: Mended | undefined;
 
   constructor(table: ProgramTable<Program>, programs: ReadonlySet<string>, places: Int32Array) {
     this.programs = programs;
@@ -147,9 +153,13 @@ class LineReader implements Recognizer {
     if (header.facility === facilityUser) return this.#readLogger(read, to);
     const program = this.#table.get(read.bytes, header.programFrom, to);
     if (program === undefined) return "unrecognized";
+    // At once where the rest of the header cannot be broken, and nothing is to be unwrapped.
+    const isPlain = !header.is5424 && read.bytes[to - 1] !== closingBracket;
+    if (isPlain && !program.endings.mayEnd(read.bytes, header.programFrom, to)) return "unrecognized";
     if (!header.readText(read.bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
     this.#unwrapRepeated(read);
+    if (!isPlain && !program.endings.mayEnd(read.bytes, this.#from, this.#to)) return "unrecognized";
     return this.#readMessage(program, read);
   }
 
@@ -213,33 +223,30 @@ class LineReader implements Recognizer {
 
   /** @returns undefined when a field does not hold what its name promises: the line is no such event */
   #toEvent(owner: Owner, read: Latin1): LogEvent | undefined {
-    const { text } = read;
-    const { rule } = owner;
-    if (owner.otherAddresses.length > 0 && !this.#areAddresses(owner.otherAddresses, text)) return undefined;
-    if (rule.type === "interface_down") {
-      const name = this.#field(owner.interface, text);
-      if (name === undefined || name.length > interfaceCharactersMax) return undefined;
-      return { rule: rule.name, count: this.#count, type: rule.type, interface: name };
+    const { rule, otherAddresses, set } = owner;
+    for (let index = 0; index < otherAddresses.length; index++) {
+      if (this.#address(otherAddresses[index] as number, read) === "none") return undefined;
     }
-    const address = this.#field(owner.address, text);
-    const from = address === undefined ? undefined : parseAddress(address);
-    if (from === undefined) return undefined;
-    const event: SubjectEvent = { rule: rule.name, count: this.#count, type: rule.type, from };
-    const user = this.#readable(owner.user, read, event);
-    if (user !== undefined) event.user = user;
-    const reason = this.#readable(owner.reason, read, event) ?? owner.set.reason;
-    if (reason !== undefined) event.reason = reason;
-    if (owner.set.action !== undefined) event.action = owner.set.action;
-    const status = this.#field(owner.status, text);
-    if (status !== undefined) {
-      event.status = Number(status);
-      if (event.status < 100 || event.status > 599) return undefined;
+    const { name, type } = rule;
+    const count = this.#count;
+    this.#mended = undefined;
+    if (type === "interface_down") {
+      const interfaceName = this.#field(owner.interface, read.text);
+      if (interfaceName === undefined || interfaceName.length > interfaceCharactersMax) return undefined;
+      return { rule: name, count, mended: undefined, type, interface: interfaceName };
     }
-    return event;
+    const from = this.#address(owner.address, read);
+    if (from === "none" || from === "absent") return undefined;
+    const user = this.#readable(owner.user, read);
+    const reason = this.#readable(owner.reason, read) ?? set.reason;
+    const digits = this.#field(owner.status, read.text);
+    const status = digits === undefined ? undefined : Number(digits);
+    if (status !== undefined && (status < 100 || status > 599)) return undefined;
+    return { rule: name, count, mended: this.#mended, type, from, user, status, action: set.action, reason };
   }
 
   /** As #field, as text that is safe to pass on: U+FFFD stands for what is not UTF-8 and for control characters. */
-  #readable(number: number, { text, bytes }: Latin1, event: SubjectEvent): string | undefined {
+  #readable(number: number, { text, bytes }: Latin1): string | undefined {
     if (number === -1) return undefined;
     const from = this.#places[2 * number] as number;
     const to = this.#places[2 * number + 1] as number;
@@ -247,16 +254,15 @@ class LineReader implements Recognizer {
     if (isPrintableAscii(bytes, from, to)) return text.slice(from, to);
     const decoded = Buffer.from(bytes.subarray(from, to)).toString("utf8");
     const clean = decoded.replace(/\p{Cc}/gu, "\ufffd");
-    if (clean !== decoded) event.mended = "control-character";
-    else if (decoded.includes("\ufffd")) event.mended = "invalid-utf8";
+    if (clean !== decoded) this.#mended = "control-character";
+    else if (decoded.includes("\ufffd")) this.#mended = "invalid-utf8";
     return clean;
   }
 
-  #areAddresses(numbers: readonly number[], text: string): boolean {
-    return numbers.every((number) => {
-      const address = this.#field(number, text);
-      return address === undefined || parseAddress(address) !== undefined;
-    });
+  /** The address in a field: "absent" where the form has no such field, "none" where it holds something else. */
+  #address(number: number, { text, bytes }: Latin1): Address | "absent" | "none" {
+    const from = this.#places[2 * number] as number;
+    return from === -1 ? "absent" : (readAddress(text, bytes, from, this.#places[2 * number + 1] as number) ?? "none");
   }
 
   #field(number: number, text: string): string | undefined {

@@ -38,8 +38,10 @@ export interface Form {
   suffix: string;
   /** Of a form that begins with a field without spaces: the fixed text behind it, from its first space on, if it has one. */
   behindFirstWord: string;
-  /** Mirrored, of a form that ends with a field without spaces: the fixed text before it, up to its last space. */
-  beforeLastWord: string;
+  /** The fixed text up to its last, its second last, … space, with that space; empty where a field stands or it is not known. */
+  beforeLastWords: readonly string[];
+  /** Of a form whose last word is such a field and nothing else, the characters that it may hold: of characterKinds. Else 0. */
+  lastWordKind: number;
   /** The longest fixed text, which every line of this form holds. */
   longest: string;
   match: Matcher;
@@ -70,6 +72,8 @@ const fieldCharactersMax = 256;
 const optionalPartsMax = 4;
 /** Less fixed text than this claims lines that it does not mean. */
 const fixedCharactersMin = 4;
+/** So many words are looked at from the end: " port 22 on eth1" has four. */
+export const lastWordsMax = 5;
 /** More fields than any line of a daemon has. */
 export const fieldsMax = 32;
 
@@ -77,7 +81,7 @@ const quote = 0x22;
 const backslash = 0x5c;
 
 /** For each latin1 character, the kinds of field that may hold it. */
-const characterKinds = new Uint8Array(256);
+export const characterKinds = new Uint8Array(256);
 const kindBit: Record<FieldKind, number> = { text: 0, ip: 1, int: 2, hex: 4, word: 8, quoted: 16 };
 for (let code = 0; code < 256; code++) {
   const character = String.fromCharCode(code);
@@ -90,6 +94,11 @@ for (let code = 0; code < 256; code++) {
     (isVisible ? kindBit.word : 0) |
     kindBit.quoted;
 }
+
+/** For each latin1 character, the kinds of field that can begin with it: an address begins with a hex digit or a colon. */
+export const firstCharacterKinds = characterKinds.map((kinds, code) =>
+  /[0-9A-Fa-f:]/.test(String.fromCharCode(code)) ? kinds : kinds & ~kindBit.ip,
+);
 
 /** Everyday values of each kind, for lines that a template must match. */
 const everyday: Record<FieldKind, readonly string[]> = {
@@ -286,9 +295,8 @@ function compileForm(form: Part[], fields: readonly string[]): Form {
   const isWord = (part: Part | undefined): boolean =>
     part !== undefined && "field" in part && part.kind !== "text" && part.kind !== "quoted";
   const second = (isWord(form[0]) && literals[1]) || "";
-  const last = (isWord(form.at(-1)) && literals.at(-2)) || "";
   const behindFirstWord = second.includes(" ") ? second.slice(second.indexOf(" ")) : "";
-  const beforeLastWord = last.slice(0, last.lastIndexOf(" ") + 1);
+  const lastWordKind = isWord(form.at(-1)) && (literals.at(-2) ?? "").endsWith(" ") ? (steps.at(-1) as Step).kind : 0;
   const longest = literals.reduce((long, literal) => (literal.length > long.length ? literal : long), "");
   const present = new Set(steps.map(({ field }) => field));
   const absent = fields.flatMap((_, number) => (present.has(number) ? [] : [number]));
@@ -309,12 +317,31 @@ function compileForm(form: Part[], fields: readonly string[]): Form {
       places[2 * freeField] = start;
       places[2 * freeField + 1] = end;
     }
-    for (const number of absent) places[2 * number] = -1;
+    for (let index = 0; index < absent.length; index++) places[2 * (absent[index] as number)] = -1;
     return true;
   };
   const match: Matcher = (bytes, from, to, places) =>
     standsBefore(prefixBytes, bytes, from, to) && matchBehindPrefix(bytes, from, to, places);
-  return { prefix, suffix, behindFirstWord, beforeLastWord, longest, match, matchBehindPrefix };
+  return {
+    ...{ prefix, suffix, behindFirstWord, beforeLastWords: textBeforeLastWords(form), lastWordKind, longest },
+    ...{ match, matchBehindPrefix },
+  };
+}
+
+/** Reads the form from its end; free text and quotes hold any number of spaces. */
+function textBeforeLastWords(form: readonly Part[]): string[] {
+  const texts: string[] = [];
+  for (const part of form.toReversed()) {
+    if ("field" in part) {
+      if (part.kind === "text" || part.kind === "quoted") break;
+      continue;
+    }
+    for (let end = part.literal.length; (end = part.literal.lastIndexOf(" ", end - 1)) !== -1; ) {
+      texts.push(part.literal.slice(0, end + 1));
+      if (end === 0) break;
+    }
+  }
+  return Array.from({ length: lastWordsMax }, (_, number) => texts[number] ?? "");
 }
 
 /** Reads the steps from the left. @returns where they end, -1 when they do not stand here */

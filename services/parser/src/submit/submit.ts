@@ -32,7 +32,9 @@ export function createSubmitter(
 ): Submitter {
   const encode = createTaskEncoder();
   const submitted = log.tally("task.submitted", {});
-  const tellSubmitted = log.teller("task.submitted");
+  const tellSubmitted = log.teller("task.submitted", ({ id = "" }: EventTask, tube: string, node: string) => ({
+    ...{ taskId: id, tube, node },
+  }));
   let paused = false;
 
   async function pauseUntilHalf(): Promise<void> {
@@ -52,7 +54,7 @@ export function createSubmitter(
       producer.submit(tube, encode(task), put, {
         stored(node) {
           submitted.count++;
-          tellSubmitted(() => ({ taskId: task.id ?? "", tube, node }));
+          tellSubmitted(task, tube, node);
         },
         rejected: ({ code }) => log.say("task.rejected", { taskId: task.id ?? "", tube, reason: code, task }),
       });

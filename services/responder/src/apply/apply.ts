@@ -46,7 +46,7 @@ export interface ApplyInput {
   shown: readonly Change[];
   /** How long a commit that is open when the router is read may take to end. */
   patienceMs: number;
-  /** Asked before every request that writes: another responder may have the device by now. */
+  /** Asked before every request that writes: another responder may have the device by now, or somebody in it be allowed. */
   mayWrite: () => boolean;
   clock: Clock;
   observer: ApplyObserver;
@@ -210,6 +210,6 @@ function failAll(changes: readonly Change[], failure: Failure): ChangeResult[] {
 function leaseLost(): Failure {
   return new Failure(
     "lease-lost",
-    "another responder may have the device by now: nothing more is sent to it from here",
+    "another responder may have the device by now, or the never-ban list was edited: nothing more of this plan is sent",
   );
 }

@@ -12,7 +12,7 @@ import type { BannedType, Chosen, InterfacePolicy, Policies } from "@logwarden/s
 import { single, type Subject, subjectOf } from "@logwarden/shared/subject";
 import type { EventTask } from "@logwarden/shared/task";
 import { type Asked, type Deciding, type Decision, type NothingReason, receivedAtMs } from "./decide.ts";
-import { type Happening, judge, type Judgement, mostWithin, type Verdict } from "./judge.ts";
+import { type Before, type Happening, judge, type Judgement, mostWithin, type Verdict } from "./judge.ts";
 
 type Fall = {
   handle: number;
@@ -26,6 +26,8 @@ type PeerUnban = { handle: number; subject: string; device: string; reason: stri
 
 /** A batch, sorted by what must be asked of the ledger. */
 interface Sorted {
+  /** So many of the batch, from its front: all, or those before a turn. */
+  taken: number;
   /** Decided already, by place in the batch. */
   decided: Map<number, Decision>;
   /** By subject. */
@@ -47,8 +49,16 @@ export function eventAgeMs({ findTimeMsMax }: Policies): number {
 }
 
 export async function decideEvents(options: Deciding, asked: readonly Asked<EventTask>[]): Promise<Decision[]> {
+  const decisions: Decision[] = [];
+  while (decisions.length < asked.length) decisions.push(...(await decidePart(options, asked.slice(decisions.length))));
+  return decisions;
+}
+
+/** Decides those at the front that can be decided together. */
+async function decidePart(options: Deciding, rest: readonly Asked<EventTask>[]): Promise<Decision[]> {
   const nowMs = options.clock.nowMs();
-  const sorted = sort(options, asked, nowMs);
+  const sorted = sort(options, rest, nowMs);
+  const asked = rest.slice(0, sorted.taken);
   const { decided, logins } = sorted;
   if (decided.size < asked.length || logins.length > 0) {
     const found = await options.ledger.decide((transaction) =>
@@ -78,10 +88,16 @@ export async function decideEvents(options: Deciding, asked: readonly Asked<Even
   });
 }
 
+/**
+ * Logins and unbans of peers are done before what happened. One that comes behind an event of the same subject is a turn: it ends
+ * the part, so that all have the effect that they have in the order in which they came, however they are batched.
+ */
 function sort(options: Deciding, asked: readonly Asked<EventTask>[], nowMs: number): Sorted {
   const { policies, dryRun } = options;
   const neverBan = options.neverBan();
-  const sorted: Sorted = { decided: new Map(), happenings: new Map(), falls: [], logins: [], peerUnbans: [] };
+  const sorted: Sorted = {
+    ...{ taken: asked.length, decided: new Map(), happenings: new Map(), falls: [], logins: [], peerUnbans: [] },
+  };
   for (const [handle, one] of asked.entries()) {
     const { task, taskId, place } = one;
     const atMs = receivedAtMs(task, nowMs);
@@ -101,6 +117,8 @@ function sort(options: Deciding, asked: readonly Asked<EventTask>[], nowMs: numb
       continue;
     }
     const subject = subjectFor(address, options.ipv6Prefix, neverBan);
+    const takesBack = task.type === "login_succeeded" || (task.type === "peer_ban" && task.action === "unban");
+    if (takesBack && sorted.happenings.has(subject.text)) return { ...sorted, taken: handle };
     if (task.type === "login_succeeded") {
       if (policies.forgivingCounters.length === 0) nothing("no-policy", "no policy listens to logins that work");
       else {
@@ -149,17 +167,20 @@ async function decideTogether(
   const others = [...logins, ...peerUnbans].map(({ subject }) => subject);
   const facts = await transaction.lock([...new Set([...counted, ...others])], nowMs);
   for (const login of logins) await transaction.forget({ ...login, counters: policies.forgivingCounters });
+  const { decisions, ended } = await endPeerBans(transaction, peerUnbans);
   const ids = asked.map(({ taskId }) => taskId);
   const recorded = await transaction.sightingsOfTasks(ids);
   const led = await transaction.bansOfTasks(ids);
   const before = await transaction.sightingsOf([...new Set(counted)], nowMs - 2 * eventAgeMsMax);
-  const known = new Map<string, Ban | undefined>([...recorded.keys()].map((id) => [id, led.get(id)]));
-  for (const [id, ban] of led) known.set(id, ban);
+  const known = new Map<string, Before>(
+    [...recorded].map(([id, { banId }]) => [id, { ban: led.get(id), isCovered: banId !== null }]),
+  );
+  for (const [id, ban] of led) known.set(id, { ban, isCovered: true });
 
-  const decisions = new Map<number, Decision>();
   const judgements = [...happenings.values()].map(({ subject, list }) => {
-    const of = facts.get(subject.text);
-    if (of === undefined) throw new Error(`the ledger locked ${subject.text} and knows nothing of it`);
+    const locked = facts.get(subject.text);
+    if (locked === undefined) throw new Error(`the ledger locked ${subject.text} and knows nothing of it`);
+    const of = { ...locked, activeBans: locked.activeBans.filter(({ id }) => !ended.has(id)) };
     const sightings = before.get(subject.text) ?? [];
     const { family } = subject;
     const judgement = judge({ facts: of, family, sightings, known, happenings: list, nowMs, eventAgeMsMax, newId });
@@ -180,7 +201,6 @@ async function decideTogether(
   }
   await transaction.addHits(new Map(judgements.flatMap(({ judgement }) => [...judgement.hits])));
 
-  for (const [handle, decision] of await endPeerBans(transaction, peerUnbans)) decisions.set(handle, decision);
   for (const [handle, decision] of await countFalls(transaction, falls, before, recorded, nowMs)) {
     decisions.set(handle, decision);
   }
@@ -191,6 +211,9 @@ function follow(subject: string, { place, chosen }: Happening<number>, verdict: 
   const nothing = (reason: NothingReason, detail: string): Decision => ({ kind: "nothing", reason, detail });
   const enforce = ({ targets, dryRun, reason }: Pick<Ban, "targets" | "dryRun" | "reason">): Decision =>
     dryRun ? nothing("dry-run", `would be banned: ${reason}`) : { kind: "enforce", subjects: [subject], targets };
+  // Where a ban is not on this router yet, the task waits for it, and is deleted when that is saved.
+  const follows = (): Decision =>
+    enforce({ targets: [`device:${place.key}`], dryRun: chosen.policy.dryRun, reason: "already" });
   switch (verdict.kind) {
     case "too-old":
       return nothing("too-old", "the line is older than anything that is counted");
@@ -199,10 +222,10 @@ function follow(subject: string, { place, chosen }: Happening<number>, verdict: 
     case "counted":
       return nothing("counted", `${verdict.seen} of ${chosen.policy.maxRetry}`);
     case "already-banned":
-      // Where the ban is not on this router yet, the task waits for it, and is deleted when that is saved.
-      return enforce({ targets: [`device:${place.key}`], dryRun: chosen.policy.dryRun, reason: "already" });
+      return follows();
     case "repeated":
-      return verdict.ban === undefined ? nothing("repeated", "counted when it came first") : enforce(verdict.ban);
+      if (verdict.ban !== undefined) return enforce(verdict.ban);
+      return verdict.isCovered ? follows() : nothing("repeated", "counted when it came first");
     case "banned":
       return enforce(verdict.ban);
   }
@@ -212,8 +235,9 @@ function follow(subject: string, { place, chosen }: Happening<number>, verdict: 
 async function endPeerBans(
   transaction: Transaction,
   unbans: readonly PeerUnban[],
-): Promise<(readonly [number, Decision])[]> {
-  const decisions: (readonly [number, Decision])[] = [];
+): Promise<{ decisions: Map<number, Decision>; ended: ReadonlySet<string> }> {
+  const decisions = new Map<number, Decision>();
+  const over = new Set<string>();
   for (const { handle, subject, device, reason, atMs } of unbans) {
     const only = { type: "peer_ban", device };
     const ended = await transaction.endBans({
@@ -224,15 +248,16 @@ async function endPeerBans(
       atMs,
       only,
     });
+    for (const { id } of ended) over.add(id);
     const targets = ended.flatMap((ban) => ban.targets);
-    decisions.push([
+    decisions.set(
       handle,
       ended.length === 0
         ? { kind: "nothing", reason: "not-banned", detail: subject }
         : { kind: "enforce", subjects: [subject], targets },
-    ]);
+    );
   }
-  return decisions;
+  return { decisions, ended: over };
 }
 
 /** An interface that falls is counted only where its policy waits for more than one fall. */

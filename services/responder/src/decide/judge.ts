@@ -28,13 +28,21 @@ export interface Happening<T> {
 }
 
 export type Verdict =
-  /** The task was recorded before; it led to this ban, if to any. */
-  | { kind: "repeated"; ban: Ban | undefined }
+  /** The task was recorded before. */
+  | ({ kind: "repeated" } & Before)
   | { kind: "too-old" }
   | { kind: "pardoned" }
   | { kind: "already-banned" }
   | { kind: "counted"; seen: number }
   | { kind: "banned"; ban: NewBan };
+
+/** What came of a task when it was delivered first. */
+export interface Before {
+  /** It led to this ban, if to any. */
+  ban: Ban | undefined;
+  /** It counted for a ban, or came during one: where that is not on its router yet, the task waits for it. */
+  isCovered: boolean;
+}
 
 export interface Judgement<T> {
   verdicts: { happening: Happening<T>; verdict: Verdict }[];
@@ -52,7 +60,7 @@ export interface Case<T> {
   /** Counted before, and not used up by a ban. */
   sightings: readonly Sighting[];
   /** Of these tasks, those that are recorded. */
-  known: ReadonlyMap<string, Ban | undefined>;
+  known: ReadonlyMap<string, Before>;
   happenings: readonly Happening<T>[];
   nowMs: number;
   /** An event whose line is older leads to nothing: by then its repetition could not be told from it any more. */
@@ -66,20 +74,22 @@ export function judge<T>(input: Case<T>): Judgement<T> {
   const counted = new Map<string, { atMs: number; count: number }[]>();
   for (const { counter, atMs, count } of input.sightings) listOf(counted, counter).push({ atMs, count });
   const active: Pick<Ban, "id" | "targets" | "dryRun">[] = [...facts.activeBans];
-  const seenNow = new Map<string, Ban | undefined>();
+  const seenNow = new Map<string, Before>();
 
   for (const happening of happenings) {
     const verdict = decide(happening);
     result.verdicts.push({ happening, verdict });
-    if (!seenNow.has(happening.taskId))
-      seenNow.set(happening.taskId, verdict.kind === "banned" ? asBan(verdict.ban) : undefined);
+    if (seenNow.has(happening.taskId)) continue;
+    const ban = verdict.kind === "banned" ? asBan(verdict.ban) : undefined;
+    seenNow.set(happening.taskId, { ban, isCovered: verdict.kind === "already-banned" });
   }
   return result;
 
   function decide(happening: Happening<T>): Verdict {
     const { taskId, atMs, chosen, place } = happening;
     for (const known of [input.known, seenNow]) {
-      if (known.has(taskId)) return { kind: "repeated", ban: known.get(taskId) };
+      const before = known.get(taskId);
+      if (before !== undefined) return { kind: "repeated", ...before };
     }
     if (atMs < nowMs - input.eventAgeMsMax) return { kind: "too-old" };
     if (atMs <= facts.pardonedUntilMs) return { kind: "pardoned" };
@@ -88,6 +98,8 @@ export function judge<T>(input: Case<T>): Judgement<T> {
     const covering = active.filter(({ dryRun }) => !dryRun || policy.dryRun);
     if (targets.every((target) => covering.some((ban) => covers(ban.targets, target, place)))) {
       for (const { id } of covering) result.hits.set(id, (result.hits.get(id) ?? 0) + happening.count);
+      // Delivered once more when the ban is over, it must not count as something new.
+      result.sightings.push({ ...toSighting(happening, facts.subject), banId: covering[0]?.id ?? null });
       return { kind: "already-banned" };
     }
     result.sightings.push(toSighting(happening, facts.subject));

@@ -64,7 +64,7 @@ async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Pr
       taskId,
       startedAtMs: nowMs,
       targets,
-      dryRun: dryRun || task["dryRun"] === true,
+      dryRun,
     },
     endsAtMs: seconds === -1 ? null : nowMs + seconds * 1000,
   };

@@ -35,6 +35,13 @@ const certainShare = 2 / 3;
 /** The entry of a responder that has been silent for so many leases is taken away. */
 const buriedAfterLeases = 30;
 
+interface Worker {
+  stop: () => Promise<void>;
+  ending: Promise<void> | undefined;
+  /** The lease may be somebody else's: it ends, and writes nothing more. */
+  isLost: boolean;
+}
+
 interface Watched {
   counter: number;
   changedAtMs: number;
@@ -43,7 +50,7 @@ interface Watched {
 export class Leases {
   readonly #options: LeasesOptions;
   readonly #startedAtMs: number;
-  readonly #workers = new Map<string, { stop: () => Promise<void>; ending: Promise<void> | undefined }>();
+  readonly #workers = new Map<string, Worker>();
   /** Their workers have ended, and the ledger is to be told. */
   readonly #toRelease = new Set<string>();
   readonly #owners = new Map<string, Watched>();
@@ -58,6 +65,11 @@ export class Leases {
   /** Devices that this responder works for now. */
   get held(): number {
     return this.#workers.size;
+  }
+
+  /** It did not answer the last beat. */
+  get isLedgerAway(): boolean {
+    return this.#awaySinceMs !== undefined;
   }
 
   /** Keeps the leases until the signal; then ends all workers, and gives all leases back. */
@@ -106,19 +118,20 @@ export class Leases {
     const askedAtMs = clock.monotonicMs();
     const times = { startedAtMs: this.#startedAtMs, seenAtMs: clock.nowMs() };
     const { leases, responders } = await ledger.beat({ id, name, ...times });
-    this.#renewedAtMs = askedAtMs;
-    for (const { id: other, beats } of responders) this.#watch(other, beats);
-    const alive = new Set([id, ...responders.map((one) => one.id).filter((other) => this.#lives(other))]);
-    await this.#buryDead(responders.map((one) => one.id));
-    // Another may have taken what we held while we were away.
+    // Another may have taken what we held while we were away: first of all its worker must write no more.
     const ours = new Set(leases.filter(({ owner }) => owner === id).map(({ device }) => device));
     this.#end(
       [...this.#workers.keys()].filter((device) => !ours.has(device)),
       "taken",
     );
+    this.#renewedAtMs = askedAtMs;
+    for (const { id: other, beats } of responders) this.#watch(other, beats);
+    const alive = new Set([id, ...responders.map((one) => one.id).filter((other) => this.#lives(other))]);
+    await this.#buryDead(responders.map((one) => one.id));
     const { give, take } = share({ id, devices, leases, alive });
-    // Released at the turn after their workers have ended.
+    // Released at the turn after their workers have ended; at the next one where a worker ended before, because we were uncertain.
     this.#end(give, "shared");
+    for (const device of give) if (!this.#workers.has(device)) this.#toRelease.add(device);
     const claimed = take.length > 0 ? await ledger.claim(id, take) : [];
     const given = new Set(give);
     const known = new Set(devices);
@@ -150,16 +163,18 @@ export class Leases {
   #begin(device: string): void {
     if (this.#workers.has(device)) return;
     this.#options.log.say("lease.taken", { device });
-    const isHeld = (): boolean => this.#workers.has(device) && this.#isCertain();
-    const stop = this.#options.work(device, isHeld);
-    this.#workers.set(device, { stop, ending: undefined });
+    const worker: Worker = { stop: async () => undefined, ending: undefined, isLost: false };
+    this.#workers.set(device, worker);
+    worker.stop = this.#options.work(device, () => !worker.isLost && this.#isCertain());
   }
 
   /** Does not wait: a worker may be in the middle of a commit, and our other leases must be renewed meanwhile. */
   #end(devices: readonly string[], reason: string): void {
     for (const device of devices) {
       const worker = this.#workers.get(device);
-      if (worker === undefined || worker.ending !== undefined) continue;
+      if (worker === undefined) continue;
+      if (reason === "taken" || reason === "uncertain") worker.isLost = true;
+      if (worker.ending !== undefined) continue;
       worker.ending = worker.stop().then(() => {
         this.#workers.delete(device);
         if (reason === "shared") this.#toRelease.add(device);

@@ -12,7 +12,7 @@
  */
 
 import type { Pending, Placement, Wanted } from "@logwarden/ledger";
-import { Failure, waitingFor } from "@logwarden/shared/failure";
+import { Failure, isFailureCode, waitingFor } from "@logwarden/shared/failure";
 import type { NeverBan } from "@logwarden/shared/never-ban";
 import { parseSubject } from "@logwarden/shared/subject";
 import { addressOp, type Op } from "@logwarden/vyos";
@@ -32,6 +32,9 @@ export interface Change {
 /** The members of a router's two groups, as it showed them last. */
 export type Members = Readonly<Record<4 | 6, ReadonlySet<string>>>;
 
+/** What the ledger says of a subject that is wanted and for which the group has no room. */
+export const groupFull = "group-full";
+
 export interface FirewallPlan {
   /** The commit, deletes before sets. */
   changes: Change[];
@@ -46,7 +49,7 @@ export interface FirewallPlan {
   /** Wanted, and never to be banned. */
   refused: { subject: string; why: string }[];
   /** Wanted, and the group is full of bans that last longer. */
-  evicted: { subject: string; family: 4 | 6 }[];
+  evicted: { subject: string; family: 4 | 6; isNew: boolean }[];
   /** Refused by the router for good, and nobody has asked to try again. */
   failing: { subject: string; failure: Failure }[];
   /** Whether more is left for the next commit. */
@@ -82,7 +85,7 @@ export function plan(input: PlanInput): FirewallPlan {
   }
   const kept = keepLongest(input);
   for (const { subject, family } of kept.evicted) {
-    result.evicted.push({ subject, family });
+    result.evicted.push({ subject, family, isNew: !kept.known.has(subject) });
     if (kept.placed.has(subject) && members[family].has(subject))
       changes.push(change("delete", group, family, subject));
   }
@@ -117,19 +120,24 @@ function change(op: Op["op"], group: string, family: 4 | 6, subject: string): Ch
 function keepLongest({ groupMax, pending, members, wanted, placements }: PlanInput): {
   evicted: Wanted[];
   placed: ReadonlySet<string>;
+  /** Evicted before. */
+  known: ReadonlySet<string>;
 } {
-  const placed = new Set(placements.map(({ subject }) => subject));
+  // What was only ever left out of a full group is not ours: it may stand there by somebody's hand.
+  const placed = new Set(placements.flatMap(({ subject, intendedAtMs }) => (intendedAtMs > 0 ? [subject] : [])));
+  const known = new Set(placements.filter(({ error }) => error === groupFull).map(({ subject }) => subject));
   const evicted: Wanted[] = [];
   for (const family of [4, 6] as const) {
     const adds = pending.add.filter((one) => one.family === family).length;
     if (members[family].size + adds <= groupMax) continue;
-    const own = wanted.filter((one) => one.family === family);
-    const foreign = [...members[family]].filter((member) => !placed.has(member)).length;
-    const room = Math.max(0, groupMax - foreign);
+    const foreign = new Set([...members[family]].filter((member) => !placed.has(member)));
+    // Whom people banned by hand has his place already.
+    const own = wanted.filter((one) => one.family === family && !foreign.has(one.subject));
+    const room = Math.max(0, groupMax - foreign.size);
     const byEnd = own.toSorted((a, b) => (b.untilMs ?? Infinity) - (a.untilMs ?? Infinity) || a.sinceMs - b.sinceMs);
     evicted.push(...byEnd.slice(room));
   }
-  return { evicted, placed };
+  return { evicted, placed, known };
 }
 
 function neverBanReason(neverBan: NeverBan, text: string): string | undefined {
@@ -140,6 +148,7 @@ function neverBanReason(neverBan: NeverBan, text: string): string | undefined {
 /** What the router refused for good the last time. */
 function lastingFailure(placement: Placement | null): Failure | undefined {
   if (placement?.error === null || placement === null) return undefined;
-  const failure = waitingFor(placement.error);
-  return failure?.waiting === "never" ? new Failure(failure.code, placement.errorDetail ?? "") : undefined;
+  const { error } = placement;
+  const isLasting = isFailureCode(error) && waitingFor(error) === "never";
+  return isLasting ? new Failure(error, placement.errorDetail ?? "") : undefined;
 }

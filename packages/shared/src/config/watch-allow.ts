@@ -1,10 +1,10 @@
 /** The never-ban list is followed while the service runs; everything else in logwarden.yaml waits for a start. */
 
 import { statSync } from "node:fs";
-import { ConfigurationError } from "@logwarden/shared/environment";
-import { readInventory } from "@logwarden/shared/inventory";
-import type { Log } from "@logwarden/shared/log";
-import type { NeverBan } from "@logwarden/shared/never-ban";
+import { ConfigurationError } from "./environment.ts";
+import { readInventory } from "./inventory.ts";
+import type { Log } from "../log/log.ts";
+import type { NeverBan } from "../ip/never-ban.ts";
 
 /** Looked at this often: whoever edits the list because he is locked out does not want to wait. */
 const watchMs = 2000;
