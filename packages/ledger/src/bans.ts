@@ -144,8 +144,11 @@ export async function isAnyOver(db: Kysely<Schema>, nowMs: number): Promise<bool
   return (await over.limit(1).executeTakeFirst()) !== undefined;
 }
 
-/** Marks bans whose end is over, the earliest first, a bounded number of them. @returns how many, and whether there may be more */
-export async function expireSome(db: Kysely<Schema>, nowMs: number): Promise<{ count: number; more: boolean }> {
+/** Marks bans whose end is over, the earliest first, a bounded number of them. @returns them, and whether there may be more */
+export async function expireSome(
+  db: Kysely<Schema>,
+  nowMs: number,
+): Promise<{ expired: { id: string; subject: string }[]; more: boolean }> {
   const over = await db
     .selectFrom("bans")
     .select("id")
@@ -154,7 +157,7 @@ export async function expireSome(db: Kysely<Schema>, nowMs: number): Promise<{ c
     .orderBy("ends_at_ms")
     .limit(expiredAtOnceMax)
     .execute();
-  if (over.length === 0) return { count: 0, more: false };
+  if (over.length === 0) return { expired: [], more: false };
   const rows = await db
     .updateTable("bans")
     .set((eb) => ({ ended_at_ms: eb.ref("ends_at_ms"), ended_because: "expired", ended_by: "responder" }))
@@ -178,7 +181,7 @@ export async function expireSome(db: Kysely<Schema>, nowMs: number): Promise<{ c
       source: ban.id,
     },
   }));
-  return { count: rows.length, more: over.length === expiredAtOnceMax };
+  return { expired: rows, more: over.length === expiredAtOnceMax };
 }
 
 /** What follows from the end of bans: routers need not hold them, and it is audited. */

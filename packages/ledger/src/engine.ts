@@ -57,14 +57,18 @@ export function transact<T>(
 /** The transaction in which the caller is. */
 const running = new AsyncLocalStorage<{ engine: Engine; ended: boolean }>();
 
-/** Runs the work again while the database asks for that, and says what its errors mean. */
-export async function repeat<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
+/** SQLite has one connection: whoever asks for it while he has it would wait for himself for ever. */
+export function assertOutside(engine: Engine): void {
   const around = running.getStore();
-  // SQLite has one connection: it would wait for itself for ever.
   assert(
     around?.engine !== engine || around.ended,
     "inside of decide only `deciding` may be used, not the ledger itself",
   );
+}
+
+/** Runs the work again while the database asks for that, and says what its errors mean. */
+export async function repeat<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
+  assertOutside(engine);
   let giveUpAtMs: number | undefined;
   for (let attempt = 0; ; attempt += 1) {
     try {

@@ -110,8 +110,8 @@ export interface Ledger {
   /** What the router was read to hold differs from what we thought: these are no longer applied or verified. */
   missing(router: string, subjects: readonly string[], atMs: number): Promise<void>;
 
-  /** Marks bans whose end is over. Audited as "expire". @returns how many */
-  expire(nowMs: number): Promise<number>;
+  /** Marks bans whose end is over. Audited as "expire". @returns those that nobody had marked before */
+  expire(nowMs: number): Promise<{ id: string; subject: string }[]>;
   /** Every subject with a ban in force, for a check against an allow list that was edited. */
   bannedSubjects(nowMs: number): Promise<string[]>;
 

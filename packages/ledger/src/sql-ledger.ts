@@ -38,12 +38,12 @@ export function ledgerOver(engine: Engine): Ledger {
     missing: (router, subjects) => write((tx) => placements.missing(tx, router, subjects)),
 
     expire: async (nowMs) => {
-      let expired = 0;
-      if (!(await read(() => isAnyOver(db, nowMs)))) return expired;
+      const all: { id: string; subject: string }[] = [];
+      if (!(await read(() => isAnyOver(db, nowMs)))) return all;
       for (;;) {
-        const { count, more } = await write((tx) => expireSome(tx, nowMs));
-        expired += count;
-        if (!more) return expired;
+        const { expired, more } = await write((tx) => expireSome(tx, nowMs));
+        all.push(...expired);
+        if (!more) return all;
       }
     },
     bannedSubjects: (nowMs) => read(() => bannedSubjects(db, nowMs)),

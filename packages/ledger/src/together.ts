@@ -12,7 +12,7 @@
  */
 
 import type { Transaction } from "kysely";
-import { type Engine, transact } from "./engine.ts";
+import { assertOutside, type Engine, transact } from "./engine.ts";
 import { LedgerError } from "./errors.ts";
 import type { Schema } from "./schema.ts";
 
@@ -71,6 +71,7 @@ export function writeTogether(engine: Engine): Writer {
   return {
     write: <T>(work: Work<T>) =>
       new Promise<T>((resolve, reject) => {
+        assertOutside(engine);
         waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
         draining ??= drain();
       }),

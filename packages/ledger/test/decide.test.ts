@@ -292,7 +292,7 @@ onBothEngines((store) => {
       for (const subject of subjects) await deciding.update(subject, { offences: 1 });
     });
     expect(await ledger.countBanned(noon)).toBe(9000);
-    expect(await ledger.expire(noon + 60 * minute)).toBe(9000);
+    expect(await ledger.expire(noon + 60 * minute)).toHaveLength(9000);
     expect(await ledger.countBanned(noon)).toBe(0);
   });
 

@@ -18,6 +18,7 @@ import { groupPath } from "@logwarden/vyos";
 import { failureOf } from "./apply/failure-of.ts";
 import type { Decider, Decision } from "./decide/decide.ts";
 import { means } from "./decide/judge.ts";
+import { expire } from "./housekeeping.ts";
 import { type InterfaceChange, type InterfaceWish, planInterface } from "./interfaces.ts";
 import { JobsInHand } from "./jobs-in-hand.ts";
 import type { Orders } from "./orders.ts";
@@ -193,8 +194,8 @@ export class DeviceWorker {
   async #pass(): Promise<Failure | undefined> {
     const router = this.#router;
     if (router === undefined) return undefined;
-    const { ledger, clock } = this.#options;
-    await ledger.expire(clock.nowMs());
+    const { ledger } = this.#options;
+    await expire(this.#options);
     const waiting = this.#waiting.splice(0);
     const asked = new Set(waiting.flatMap(({ decision }) => (decision.kind === "enforce" ? decision.subjects : [])));
     const isAsked = waiting.some(({ decision }) => decision.kind === "reconcile");

@@ -34,7 +34,7 @@ export async function keepHouse(options: HouseOptions & { sightingsMs: number },
   let pruneAtMs = clock.monotonicMs() + pruneMs;
   while (!signal.aborted) {
     try {
-      await ledger.expire(clock.nowMs());
+      await expire(options);
       await liftAllowed(options);
       if (clock.monotonicMs() >= pruneAtMs) {
         pruneAtMs = clock.monotonicMs() + pruneMs;
@@ -48,6 +48,13 @@ export async function keepHouse(options: HouseOptions & { sightingsMs: number },
       if (!(error instanceof LedgerError || error instanceof Failure)) throw error;
     }
     await clock.sleep(liftMs, signal);
+  }
+}
+
+/** Marks bans that are over, and says so: routers follow by themselves. @throws LedgerError */
+export async function expire({ ledger, clock, log }: Pick<HouseOptions, "ledger" | "clock" | "log">): Promise<void> {
+  for (const { id, subject } of await ledger.expire(clock.nowMs())) {
+    log.say("ban.ended", { ban: id, address: subject, by: "responder", reason: "expired" });
   }
 }
 

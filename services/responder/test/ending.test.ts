@@ -22,7 +22,7 @@ async function start(options: RigOptions = {}, env: Record<string, string> = {})
 
 describe("a ban ends", () => {
   test("by itself, when it says so, with nothing else going on", async () => {
-    await start({ inventory: { policies: { password_failed: { banTime: 3 } } } });
+    const responder = await start({ inventory: { policies: { password_failed: { banTime: 3 } } } });
     await rig.put(tube(1), failed("10.0.0.1"));
     await until("banned", () => saved().length === 1);
     const [made] = await rig.ledger.bans({});
@@ -35,6 +35,7 @@ describe("a ban ends", () => {
     expect(seenUntilMs).toBeGreaterThan((made?.endsAtMs ?? Infinity) - 500);
     await until("written down", async () => (await rig.ledger.auditTrail({ action: "expire" })).length === 1);
     await until("saved", () => saved().length === 0);
+    await responder.said("ban.ended", ({ address, reason }) => address === "10.0.0.1" && reason === "expired");
     await until("known to be out", async () => (await rig.ledger.placementsOf("10.0.0.1")).length === 0);
   });
 

@@ -91,7 +91,7 @@ describe("a subject is banned", () => {
   test("for as long as its policy says, longer each time", () => {
     const [first] = judged([happening(1, { count: 3 })]).bans;
     expect(first?.ban).toMatchObject({
-      // It began with the line that completed it, and is as long from now on as its policy says.
+      // When the line came: whoever was seen first comes first onto the router.
       startedAtMs: nowMs - 1,
       endsAtMs: nowMs + 60 * minute,
       reason: "3 password_failed in 10m",
