@@ -114,6 +114,11 @@ describe("haproxy.cfg", () => {
 });
 
 describe("keepalived.conf", () => {
+  test("moves one address where syslog and the queue share it", () => {
+    const text = renderKeepalived(topologyOf({ virtual: { syslog: "192.0.2.10", queue: "192.0.2.10" } }), "lb-1");
+    expect(text.match(/^ {4}192\.0\.2\.\d+\/32 dev eth0$/gm)).toEqual(["    192.0.2.10/32 dev eth0"]);
+  });
+
   test("differs between two balancers only in who is who", () => {
     const topology = topologyOf({});
     const [one, two] = ["lb-1", "lb-2"].map((name) => renderKeepalived(topology, name).split("\n"));
@@ -270,9 +275,17 @@ describe("a command line that cannot be understood is exit code 2:", () => {
     [["haproxy", "check", "--output", "x"], "--output is for render"],
     [["haproxy", "render", "--with-variables", "--config", "x"], "--with-variables takes nothing from --config"],
     [["keepalived", "render", "--config", example], "expected --node, one of lb-1, lb-2"],
-    [["haproxy", "check", "--config", `${root}deploy/compose/logwarden.yaml`], "topology: must be there"],
   ])("%p", async (args, wanted) => {
     expect(await logwarden(args)).toMatchObject({ code: 2, stderr: expect.stringContaining(wanted) });
+  });
+
+  test("and so is an inventory without a topology", async () => {
+    const config = file("logwarden.yaml", JSON.stringify({ ...JSON.parse(inventory()), topology: undefined }));
+    const args = ["haproxy", "check", "--config", config];
+    expect(await logwarden(args)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("topology: must be there"),
+    });
   });
 
   test("and a balancer that is not there is exit code 1", async () => {
