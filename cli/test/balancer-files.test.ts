@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { parse } from "yaml";
 import { root } from "@logwarden/lab/parts/service";
 import { haproxyJudge, judge, keepalivedJudge } from "../src/topology/judge.ts";
 import { renderKeepalived } from "../src/topology/keepalived.ts";
@@ -23,6 +24,7 @@ import { directory, file, logwarden } from "./command.ts";
 import { inventory, topologies, type TopologyText } from "./topologies.ts";
 
 const example = `${root}deploy/topology.example.yaml`;
+const composed = `${root}deploy/compose/logwarden.yaml`;
 const isRoot = process.getuid?.() === 0;
 /** keepalived -t looks at scripts as the user it would run them as; to anybody but root they are insecure. */
 const testAsRoot = isRoot ? test : test.skip;
@@ -39,12 +41,52 @@ describe("the files in deploy are exactly what the command renders:", () => {
     ["deploy/haproxy/haproxy.cfg", ["haproxy", "render", "--with-variables"]],
     ["deploy/keepalived/lb-1.conf", ["keepalived", "render", "--config", example, "--node", "lb-1"]],
     ["deploy/keepalived/lb-2.conf", ["keepalived", "render", "--config", example, "--node", "lb-2"]],
+    ["deploy/compose/keepalived/lb-1.conf", ["keepalived", "render", "--config", composed, "--node", "lb-1"]],
+    ["deploy/compose/keepalived/lb-2.conf", ["keepalived", "render", "--config", composed, "--node", "lb-2"]],
   ])("%s", async (path, args) => {
     const { code, stdout, stderr } = await logwarden(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toBe(readFileSync(`${root}${path}`, "utf8"));
   });
 });
+
+test("docker-compose.yml mounts them, and its machines have the addresses that they know", () => {
+  const { services } = parse(readFileSync(`${root}docker-compose.yml`, "utf8"), { merge: true }) as {
+    services: Record<string, Composed>;
+  };
+  const { balancers, parsers, queues, virtual, ports } = readTopology({ config: composed }, {
+    environment: {},
+  } as unknown as Parameters<typeof readTopology>[1]).topology;
+  const addresses = (all: Record<string, unknown>) =>
+    Object.keys(all).map((name) => [name, services[name]?.networks["flow"]?.ipv4_address]);
+  const wanted = (all: Record<string, { address: { text: string } }>) =>
+    Object.entries(all).map(([name, { address }]) => [name, address.text]);
+  for (const all of [balancers, parsers, queues]) expect(addresses(all)).toEqual(wanted(all));
+
+  const trusted = Object.values(balancers).map(({ address }) => address.text);
+  for (const name of [...Object.keys(parsers), "parser"]) {
+    expect(services[name]?.environment).toMatchObject({ LOGWARDEN_TRUSTED_PROXIES: trusted.join(",") });
+  }
+  for (const name of Object.keys(balancers)) {
+    expect(services[name]).toMatchObject({
+      // The container's start takes the file of its host's name.
+      hostname: name,
+      volumes: ["./deploy/haproxy:/etc/haproxy:ro", "./deploy/compose/keepalived:/etc/logwarden/keepalived:ro"],
+      environment: {
+        LOGWARDEN_SYSLOG_BIND: `${virtual.syslog.text}:${ports.syslog}`,
+        LOGWARDEN_QUEUE_BIND: `${virtual.queue.text}:${ports.queue}`,
+        LOGWARDEN_ADMIN_BIND: `0.0.0.0:${ports.admin}`,
+      },
+    });
+  }
+});
+
+interface Composed {
+  hostname?: string;
+  environment: Record<string, string>;
+  volumes: string[];
+  networks: Record<string, { ipv4_address?: string } | undefined>;
+}
 
 describe("the real program accepts", () => {
   test("every file in deploy/haproxy, as it is", async () => {
@@ -114,6 +156,11 @@ describe("haproxy.cfg", () => {
 });
 
 describe("keepalived.conf", () => {
+  test("moves one address where syslog and the queue share it", () => {
+    const text = renderKeepalived(topologyOf({ virtual: { syslog: "192.0.2.10", queue: "192.0.2.10" } }), "lb-1");
+    expect(text.match(/^ {4}192\.0\.2\.\d+\/32 dev eth0$/gm)).toEqual(["    192.0.2.10/32 dev eth0"]);
+  });
+
   test("differs between two balancers only in who is who", () => {
     const topology = topologyOf({});
     const [one, two] = ["lb-1", "lb-2"].map((name) => renderKeepalived(topology, name).split("\n"));
@@ -270,9 +317,17 @@ describe("a command line that cannot be understood is exit code 2:", () => {
     [["haproxy", "check", "--output", "x"], "--output is for render"],
     [["haproxy", "render", "--with-variables", "--config", "x"], "--with-variables takes nothing from --config"],
     [["keepalived", "render", "--config", example], "expected --node, one of lb-1, lb-2"],
-    [["haproxy", "check", "--config", `${root}deploy/compose/logwarden.yaml`], "topology: must be there"],
   ])("%p", async (args, wanted) => {
     expect(await logwarden(args)).toMatchObject({ code: 2, stderr: expect.stringContaining(wanted) });
+  });
+
+  test("and so is an inventory without a topology", async () => {
+    const config = file("logwarden.yaml", JSON.stringify({ ...JSON.parse(inventory()), topology: undefined }));
+    const args = ["haproxy", "check", "--config", config];
+    expect(await logwarden(args)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("topology: must be there"),
+    });
   });
 
   test("and a balancer that is not there is exit code 1", async () => {

@@ -40,6 +40,7 @@ export const topologies: Record<string, TopologyText> = {
     sources: { metrics: ["192.0.2.5", "2001:db8:5::/64"] },
   },
   "PROXY v1, with TLS": { proxy: "v1", ports: { syslogTls: 6514 } },
+  "one virtual address for both": { virtual: { syslog: "192.0.2.10", queue: "192.0.2.10" } },
   "IPv6 everywhere": {
     balancers: {
       "lb-1": { address: "2001:db8::11", interface: "eth0" },

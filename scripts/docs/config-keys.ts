@@ -54,7 +54,7 @@ export const abouts: Readonly<Record<string, string>> = {
   "topology.balancers": "In order of preference, which counts only when all of them start at once; two or more",
   "topology.balancers.NAME.address": "The machine's own",
   "topology.balancers.NAME.interface": "The interface that the virtual addresses are put on",
-  "topology.virtual": "Two addresses that no machine has as its own; they move together",
+  "topology.virtual": "Two addresses that no machine has as its own, or one for both; they move together",
   "topology.virtual.syslog": "Routers send to it",
   "topology.virtual.queue": "Parsers may put tasks to it",
   "topology.parsers": "Each under a name of a-z, 0-9 and -",

@@ -1,11 +1,13 @@
 /**
- * docker-compose.yml, judged: real HAProxy, beanstalkd, PostgreSQL and rsyslogd in containers, our services, simulated routers.
+ * docker-compose.yml, judged: real HAProxy, keepalived, beanstalkd, PostgreSQL, rsyslogd and sshd in containers, our services,
+ * simulated routers.
  *
  * The tests are one story and run in its order, each on what the one before left behind. Needs a Docker engine with
  * Compose v2 and a free 10.10.10.0/24; `npm run test:compose` runs it, `npm test` does not.
  */
 
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual, promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
@@ -19,8 +21,17 @@ const { DockerComposeEnvironment, Wait } = await import("testcontainers");
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const project = `logwarden-test-${process.pid}`;
-const adminPort = await freePort();
-const environment = { LOGWARDEN_ADMIN_PORT: String(adminPort) };
+const adminPorts = { "lb-1": await freePort(), "lb-2": await freePort() };
+type Balancer = keyof typeof adminPorts;
+const balancers: Balancer[] = ["lb-1", "lb-2"];
+const environment = {
+  LOGWARDEN_ADMIN_PORT: String(adminPorts["lb-1"]),
+  LOGWARDEN_ADMIN_2_PORT: String(adminPorts["lb-2"]),
+};
+const queues = ["queue-1", "queue-2"];
+const virtualAddress = "10.10.10.10";
+/** The two that have an address, and those that --scale adds. */
+const parserServices = ["parser-1", "parser-2", "parser"];
 
 /** Images are built from nothing the first time. */
 const startMs = 900_000;
@@ -30,6 +41,11 @@ const testMs = 180_000;
 /** LOGWARDEN_LEASE_MS, and how often a lease is renewed and looked at. */
 const leaseMs = 10_000;
 const beatMs = leaseMs / 4;
+
+const outageProgram = readFileSync(new URL("outage.ts", import.meta.url), "utf8");
+
+/** Three adverts, or a refused question: below a second. The rest is for a machine that does something else. */
+const failoverMsMax = 5000;
 
 let started: StartedDockerComposeEnvironment;
 
@@ -47,15 +63,18 @@ afterAll(() => compose("down", "--volumes", "--remove-orphans", "--timeout", "2"
 
 describe("the story that the routers tell by themselves", () => {
   test.each([
-    { router: "router-1", attacker: "203.0.113.7" },
-    { router: "router-2", attacker: "198.51.100.66" },
+    // The second one is the attacker's container: sshd wrote those lines.
+    { router: "router-1", attackers: ["203.0.113.7", "10.10.10.132"] },
+    { router: "router-2", attackers: ["198.51.100.66"] },
   ])(
-    "puts $attacker into the group of $router and disables eth1, and both are saved",
-    async ({ router, attacker }) => {
-      await until(`${attacker} on ${router}`, async () => members(await state(router), "saved").includes(attacker));
+    "puts $attackers into the group of $router and disables eth1, and all is saved",
+    async ({ router, attackers }) => {
+      for (const attacker of attackers) {
+        await until(`${attacker} on ${router}`, async () => members(await state(router), "saved").includes(attacker));
+      }
       await until(`eth1 disabled on ${router}`, async () => isDisabled(await state(router), "saved", "eth1"));
       const now = await state(router);
-      expect(members(now, "active")).toEqual([attacker]);
+      expect(members(now, "active").toSorted()).toEqual(attackers.toSorted());
       expect(isDisabled(now, "active", "eth1")).toBe(true);
       expect(isDisabled(now, "active", "eth0")).toBe(false);
     },
@@ -89,21 +108,23 @@ test(
 );
 
 describe("scaled to three parsers and three responders", () => {
-  beforeAll(async () => {
-    await compose(..."up --detach --no-build --no-recreate --scale parser=3 --scale responder=3".split(" "));
-  }, testMs);
+  beforeAll(() => scale({ parser: 1, responder: 3 }), testMs);
 
   test(
     "HAProxy finds the third parser, and each of the three brings lines to the router",
     async () => {
-      await until("three parsers in service", async () => (await parsersInService()).length === 3);
+      for (const balancer of balancers) {
+        await until(`three parsers in service, at ${balancer}`, async () => {
+          return (await parsersInService(balancer)).length === 3;
+        });
+      }
       // New connections go to the parser with the fewest; they come from the router's own address, as rsyslogd's do.
       const addresses: string[] = [];
       await until("a connection to each of the parsers", async () => {
         const address = `198.51.100.${101 + addresses.length}`;
         addresses.push(address);
         await connectAndSay("router-2", failedPassword(address));
-        return (await parsersInService()).every(({ sessions }) => sessions > 0);
+        return (await parsersInService(await holder())).every(({ sessions }) => sessions > 0);
       });
       await until("every one of their addresses on router-2", async () => {
         const banned = members(await state("router-2"), "saved");
@@ -199,13 +220,8 @@ test(
 test(
   "nothing stays in the queue, and all of it had been on disk",
   async () => {
-    const nodes = ["queue-1", "queue-2"];
-    const waiting = ["ready", "reserved", "delayed", "buried"].map((kind) => `current-jobs-${kind}`);
-    await until("both nodes empty", async () => {
-      const stats = await Promise.all(nodes.map(queueStats));
-      return stats.every((node) => waiting.every((name) => node[name] === 0));
-    });
-    const stats = await Promise.all(nodes.map(queueStats));
+    await untilQueuesEmpty();
+    const stats = await Promise.all(queues.map(queueStats));
     const tasks = stats.reduce((sum, node) => sum + (node["total-jobs"] ?? 0), 0);
     const records = stats.reduce((sum, node) => sum + (node["binlog-records-written"] ?? 0), 0);
     // The story alone is four tasks for each of two routers; each is written when it is put and when it is deleted.
@@ -215,34 +231,135 @@ test(
   testMs,
 );
 
+describe("the balancer that has the address", () => {
+  test(
+    "is killed: the other one has it within a second or so, lines arrive again, and it keeps it when the first is back",
+    async () => {
+      const before = await holder();
+      const outage = outageOf(virtualAddress);
+      await outage.begun;
+      await compose("kill", before);
+      const outageMs = await outage.milliseconds;
+      process.stderr.write(`the address was away for ${outageMs} ms after docker compose kill ${before}\n`);
+      expect(outageMs).toBeLessThan(failoverMsMax);
+
+      // What was on its way is lost, as on a router: rsyslogd notices by the answer to a line that the connection is none.
+      await untilBanned("router-1", 4270, "203.0.113.7");
+      const after = await holder();
+      expect(after).not.toBe(before);
+
+      const startedAt = new Date();
+      await compose("start", before);
+      await until(`${before} is back`, () => isHealthy(before));
+      await expectToKeep(after, startedAt);
+    },
+    testMs,
+  );
+
+  test(
+    "loses its HAProxy: the address moves, and Docker starts the container again",
+    async () => {
+      const before = await holder();
+      const outage = outageOf(virtualAddress);
+      await outage.begun;
+      // The master and the worker; the kernel knows a process by the name of its program.
+      const kill =
+        'for p in /proc/[0-9]*; do if [[ $(<"$p/comm") == haproxy ]]; then kill -KILL "${p#/proc/}"; fi; done';
+      // Its container may end before the answer comes.
+      await run(before, ["bash", "-c", kill]).catch(() => "");
+      const outageMs = await outage.milliseconds;
+      process.stderr.write(`the address was away for ${outageMs} ms after HAProxy of ${before} was killed\n`);
+      expect(outageMs).toBeLessThan(failoverMsMax);
+      await untilBanned("router-2", 4271, "203.0.113.8");
+      expect(await holder()).not.toBe(before);
+      await until(`${before} is back`, () => isHealthy(before));
+    },
+    testMs,
+  );
+
+  test(
+    "is told to reload by SIGHUP: no connection of a router ends, and the address stays",
+    async () => {
+      const before = await holder();
+      const outage = outageOf(virtualAddress);
+      await outage.begun;
+      const toldAt = new Date();
+      await compose("kill", "--signal", "HUP", before);
+      await until("a new worker", async () => (await logsOf(before)).includes("Reloading HAProxy"));
+      await log("router-1", 4272, "203.0.113.20");
+      await until("203.0.113.20 on router-1", async () =>
+        members(await state("router-1"), "saved").includes("203.0.113.20"),
+      );
+      await outage.end();
+      const outageMs = await outage.milliseconds;
+      process.stderr.write(
+        `the longest time between two answers was ${outageMs} ms when ${before} was told to reload\n`,
+      );
+      expect(outageMs).toBeLessThan(failoverMsMax);
+      await expectToKeep(before, toldAt);
+    },
+    testMs,
+  );
+});
+
 test(
-  "stopped parsers end in order, and a line that is written meanwhile reaches the next ones",
+  "a parser and a queue node that are killed: lines go on, and what the node had is there when it is back",
   async () => {
-    await compose("stop", "parser");
-    expect(await exitCodes("parser")).toEqual([0, 0, 0]);
-
-    const readiness = async (): Promise<number> => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status;
-    await until("HAProxy without a parser", async () => (await readiness()) === 503);
-    const attempts = await holdAttempts();
-    await log("router-1", 4244, "203.0.113.40");
-    await until("rsyslogd's new connection, held", async () => (await holdAttempts()) > attempts);
-
-    await compose("start", "parser");
-    await until("203.0.113.40 on router-1", async () =>
-      members(await state("router-1"), "saved").includes("203.0.113.40"),
-    );
-    // One is enough for the line; the next test stops them all, and none in the middle of its start.
-    await until("three parsers in service", async () => (await parsersInService()).length === 3);
+    await compose("kill", "parser-1", "queue-1");
+    await untilBanned("router-1", 4280, "203.0.113.9");
+    await untilBanned("router-2", 4281, "203.0.113.10");
+    await compose("start", "parser-1", "queue-1");
+    for (const service of ["parser-1", "queue-1"]) await until(`${service} is back`, () => isHealthy(service));
+    await untilQueuesEmpty();
+    await until("three parsers in service", async () => (await parsersInService(await holder())).length === 3);
   },
   testMs,
 );
 
 test(
-  "responders and parsers end in order when everything ends",
+  "scaled down again, the parsers that have an address take the lines",
+  async () => {
+    await scale({ parser: 0, responder: 2 });
+    for (const balancer of balancers) {
+      await until(`two parsers in service, at ${balancer}`, async () => {
+        return (await parsersInService(balancer)).length === 2;
+      });
+    }
+    for (const router of ["router-1", "router-2"]) await untilBanned(router, 4290, "203.0.113.11");
+  },
+  testMs,
+);
+
+test(
+  "stopped parsers end in order, and a line that is written meanwhile reaches the next ones",
+  async () => {
+    await compose("stop", ...parserServices);
+    expect(await exitCodes(...parserServices)).toEqual([0, 0]);
+
+    const port = adminPorts[await holder()];
+    const readiness = async (): Promise<number> => (await fetch(`http://127.0.0.1:${port}/readyz`)).status;
+    await until("HAProxy without a parser", async () => (await readiness()) === 503);
+    const attempts = await holdAttempts();
+    await log("router-1", 4244, "203.0.113.40");
+    await until("rsyslogd's new connection, held", async () => (await holdAttempts()) > attempts);
+
+    await compose("start", "parser-1", "parser-2");
+    await until("203.0.113.40 on router-1", async () =>
+      members(await state("router-1"), "saved").includes("203.0.113.40"),
+    );
+    // One is enough for the line; the next test stops them all, and none in the middle of its start.
+    await until("two parsers in service", async () => (await parsersInService(await holder())).length === 2);
+  },
+  testMs,
+);
+
+test(
+  "responders, parsers and balancers end in order when everything ends",
   async () => {
     await compose("stop");
-    expect(await exitCodes("parser")).toEqual([0, 0, 0]);
-    expect(await exitCodes("responder")).toEqual([0, 0, 0]);
+    expect(await exitCodes(...parserServices)).toEqual([0, 0]);
+    expect(await exitCodes("responder")).toEqual([0, 0]);
+    expect(await exitCodes(...balancers)).toEqual([0, 0]);
   },
   testMs,
 );
@@ -298,8 +415,8 @@ interface ServerRow {
 }
 
 /** HAProxy's own table of the parsers. */
-async function serverRows(): Promise<ServerRow[]> {
-  const csv = await (await fetch(`http://127.0.0.1:${adminPort}/stats;csv`)).text();
+async function serverRows(balancer: Balancer): Promise<ServerRow[]> {
+  const csv = await (await fetch(`http://127.0.0.1:${adminPorts[balancer]}/stats;csv`)).text();
   const [head = [], ...rows] = csv.split("\n").map((row) => row.split(","));
   const column = (row: string[], name: string): string => row[head.indexOf(name)] ?? "";
   return rows
@@ -312,12 +429,12 @@ async function serverRows(): Promise<ServerRow[]> {
     }));
 }
 
-async function parsersInService(): Promise<ServerRow[]> {
-  return (await serverRows()).filter(({ name, status }) => name.startsWith("parser-") && status === "UP");
+async function parsersInService(balancer: Balancer): Promise<ServerRow[]> {
+  return (await serverRows(balancer)).filter(({ name, status }) => name.startsWith("parser-") && status === "UP");
 }
 
 async function holdAttempts(): Promise<number> {
-  return (await serverRows()).find(({ name }) => name === "hold")?.retries ?? 0;
+  return (await serverRows(await holder())).find(({ name }) => name === "hold")?.retries ?? 0;
 }
 
 /** The numbers of beanstalkd's `stats`, asked on its raw port from inside its container. */
@@ -326,6 +443,14 @@ async function queueStats(node: string): Promise<Record<string, number>> {
   const answer = await run(node, ["bash", "-c", ask]);
   const pairs = [...answer.matchAll(/^([a-z-]+): (\d+)\r?$/gm)].map(([, name, value]) => [name, Number(value)]);
   return Object.fromEntries(pairs) as Record<string, number>;
+}
+
+async function untilQueuesEmpty(): Promise<void> {
+  const waiting = ["ready", "reserved", "delayed", "buried"].map((kind) => `current-jobs-${kind}`);
+  await until("both queue nodes empty", async () => {
+    const stats = await Promise.all(queues.map(queueStats));
+    return stats.every((node) => waiting.every((name) => node[name] === 0));
+  });
 }
 
 /** What PostgreSQL answers, as its superuser, whom it knows by the user of the process. */
@@ -346,8 +471,81 @@ async function owners(device: string): Promise<{ owner: string; name: string }[]
   return rows.map(([owner = "", name = ""]) => ({ owner, name }));
 }
 
-async function exitCodes(service: string): Promise<number[]> {
-  const ids = (await compose("ps", "--all", "--quiet", service)).split("\n").filter(Boolean);
+/** Which balancer has the virtual address, by its own interfaces. */
+async function holder(): Promise<Balancer> {
+  const holders: Balancer[] = [];
+  await until("one balancer with the address", async () => {
+    holders.length = 0;
+    for (const balancer of balancers) {
+      // One that was killed cannot be asked.
+      const addresses = await run(balancer, ["ip", "-brief", "address", "show", "dev", "eth0"]).catch(() => "");
+      if (addresses.includes(`${virtualAddress}/32`)) holders.push(balancer);
+    }
+    return holders.length === 1;
+  });
+  const [one] = holders;
+  if (one === undefined) throw new Error("no balancer has the address");
+  return one;
+}
+
+/** It has the address still; or this machine is so busy that its HAProxy did not answer in a second, which keepalived then says. */
+async function expectToKeep(balancer: Balancer, since: Date): Promise<void> {
+  if ((await holder()) === balancer) return;
+  const said = await compose("logs", "--no-color", "--since", since.toISOString(), balancer);
+  expect(said).toContain("Script `haproxy_answers` now returning 28");
+}
+
+/**
+ * Watches the address from a parser, until it was away and is back, or until it is ended.
+ *
+ * `begun`: it answers. `milliseconds`: the longest time between two answers.
+ */
+function outageOf(address: string): { begun: Promise<void>; milliseconds: Promise<number>; end(): Promise<void> } {
+  // What can be written to in a container whose root cannot.
+  const file = `/dev/shm/outage-${Math.round(performance.now())}`;
+  const program = ["--input-type=module-typescript", "--disable-warning=ExperimentalWarning", "--eval", outageProgram];
+  return {
+    milliseconds: run("parser-2", ["node", ...program, "--", address, "11300", file]).then(Number),
+    begun: until("an answer at the address", () =>
+      run("parser-2", ["test", "-e", file]).then(
+        () => true,
+        () => false,
+      ),
+    ),
+    end: async () => {
+      await run("parser-2", ["rm", file]);
+    },
+  };
+}
+
+/** Logs addresses of one kind, each second another, until one of them is banned: what is on its way in a failure is lost. */
+async function untilBanned(router: string, pid: number, prefix: string): Promise<void> {
+  let count = 0;
+  await until(`an address ${prefix}… on ${router}`, async () => {
+    const logged = Array.from({ length: count }, (_, at) => `${prefix}${at}`);
+    if (members(await state(router), "saved").some((address) => logged.includes(address))) return true;
+    if (count < 10) await log(router, pid, `${prefix}${count++}`);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    return false;
+  });
+}
+
+async function scale(counts: Record<string, number>): Promise<void> {
+  const scales = Object.entries(counts).flatMap(([service, count]) => ["--scale", `${service}=${count}`]);
+  await compose("up", "--detach", "--no-build", "--no-recreate", ...scales);
+}
+
+/** Of a service with one container. */
+async function isHealthy(service: string): Promise<boolean> {
+  return (await compose("ps", "--format", "{{.Health}}", service)).trim() === "healthy";
+}
+
+function logsOf(service: string): Promise<string> {
+  return compose("logs", "--no-color", "--tail", "200", service);
+}
+
+async function exitCodes(...services: string[]): Promise<number[]> {
+  const ids = (await compose("ps", "--all", "--quiet", ...services)).split("\n").filter(Boolean);
   return Promise.all(
     ids.map(async (id) => {
       const { stdout } = await promisify(execFile)("docker", ["inspect", "--format", "{{.State.ExitCode}}", id]);

@@ -1,7 +1,7 @@
 /**
  * keepalived.conf of one balancer, from a topology. Pure: a topology and a name in, a text out.
  *
- *   BACKUP ──(nobody advertised for three intervals)──▶ MASTER, has both virtual addresses, until its HAProxy does not
+ *   BACKUP ──(nobody advertised for three intervals)──▶ MASTER, has the virtual addresses, until its HAProxy does not
  *     ▲                                                    │    answer (FAULT) or the machine is gone
  *     └───────────(HAProxy answers again)──── FAULT ◀──────┘
  *
@@ -23,8 +23,13 @@ export function renderKeepalived({ balancers, virtual, ports, vrrp }: Topology, 
   const own = balancers[name];
   if (own === undefined) throw new Error(`no balancer ${name}`);
   const peers = names.filter((other) => other !== name).map((other) => `    ${balancers[other]?.address.text}`);
+  const addresses = [...new Set([virtual.syslog.text, virtual.queue.text])];
   const bits = own.address.family === 4 ? 32 : 128;
-  return `# keepalived of ${name}: which balancer has the two virtual addresses.
+  const why =
+    addresses.length === 1
+      ? `One address with two ports. On its own (/${bits}), so that it brings no route.`
+      : `Both in one instance: a balancer that has one of them has the other. On their own (/${bits}), so that they bring no route.`;
+  return `# keepalived of ${name}: which balancer has the virtual address${addresses.length === 1 ? "" : "es"}.
 #
 # Made from \`topology:\` of logwarden.yaml by \`logwarden keepalived render --node ${name}\`: change it there, not here.
 # It needs net.ipv${own.address.family}.ip_nonlocal_bind=1, so that HAProxy can bind the addresses while the other node has them, and a
@@ -80,10 +85,9 @@ ${peers.join("\n")}
   }
   # What comes from elsewhere is no advert.
   check_unicast_src
-  # Both in one instance: a balancer that has one of them has the other. On their own (/${bits}), so that they bring no route.
+  # ${why}
   virtual_ipaddress {
-    ${virtual.syslog.text}/${bits} dev ${own.interface}
-    ${virtual.queue.text}/${bits} dev ${own.interface}
+${addresses.map((address) => `    ${address}/${bits} dev ${own.interface}`).join("\n")}
   }
   track_script {
     haproxy_answers

@@ -72,6 +72,15 @@ describe("a good topology", () => {
     expect(complaints(good.replace("10.10.10.121", "10.10.10.111"))).toEqual([]);
   });
 
+  test("may have one virtual address for both, which then is one address that can never be banned", () => {
+    const text = good.replace("queue: 10.10.10.20", "queue: 10.10.10.10");
+    expect(complaints(text)).toEqual([]);
+    const owned = parseInventory(text, "logwarden.yaml").neverBan.entries.filter(({ why }) =>
+      why.startsWith("address of virtual"),
+    );
+    expect(owned.map(({ prefix }) => prefix.text)).toEqual(["10.10.10.10/32"]);
+  });
+
   test("is what deploy/topology.example.yaml has, and logwarden.example.yaml still reads", () => {
     const read = (path: string): string => readFileSync(new URL(`../../../../${path}`, import.meta.url), "utf8");
     expect(complaints(read("deploy/topology.example.yaml"))).toEqual([]);
@@ -113,9 +122,14 @@ describe("a bad topology is refused, with path, value and an example:", () => {
       "topology.virtual.syslog: expected an address that moves between the balancers, and this is parsers.parser-1's own",
     ],
     [
-      "one virtual address for both",
-      good.replace("queue: 10.10.10.20", "queue: 10.10.10.10"),
-      "is already virtual.syslog's",
+      "one virtual address and one port for both",
+      good.replace("queue: 10.10.10.20", "queue: 10.10.10.10").concat("  ports: { queue: 10514 }\n"),
+      "topology.ports.queue: expected another port than syslog: both are on one address",
+    ],
+    [
+      "one virtual address, and the queue on the port of TLS",
+      good.replace("queue: 10.10.10.20", "queue: 10.10.10.10").concat("  ports: { queue: 6514, syslogTls: 6514 }\n"),
+      "topology.ports.queue: expected another port than syslogTls: both are on one address",
     ],
     [
       "a virtual address of another family",

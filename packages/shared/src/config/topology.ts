@@ -169,7 +169,8 @@ export const TopologyForm = Shape.superRefine((topology, context) => {
   const placed = [
     ...addressesOf("balancers", topology.balancers),
     { path: ["virtual", "syslog"], address: topology.virtual.syslog },
-    { path: ["virtual", "queue"], address: topology.virtual.queue },
+    // One address with two ports is an address that moves, once.
+    ...(hasOneVirtualAddress(topology) ? [] : [{ path: ["virtual", "queue"], address: topology.virtual.queue }]),
   ];
   const parsers = addressesOf("parsers", topology.parsers);
   const queues = addressesOf("queues", topology.queues);
@@ -208,6 +209,12 @@ export const TopologyForm = Shape.superRefine((topology, context) => {
   if (ports.syslogTls === ports.syslog) {
     complain(["ports", "syslogTls"], "expected another port than syslog: both are on one address");
   }
+  if (hasOneVirtualAddress(topology)) {
+    for (const name of ["syslog", "syslogTls"] as const) {
+      if (ports[name] === ports.queue)
+        complain(["ports", "queue"], `expected another port than ${name}: both are on one address`);
+    }
+  }
   const ofParser = ["parser", "parserStatus", ...(ports.syslogTls === "off" ? [] : (["parserTls"] as const))] as const;
   for (const [at, name] of ofParser.entries()) {
     const other = ofParser.slice(0, at).find((one) => ports[one] === ports[name]);
@@ -222,13 +229,18 @@ function addressesOf(group: string, all: Record<string, { address: Address }>): 
   return Object.entries(all).map(([name, { address }]) => ({ path: [group, name, "address"], address }));
 }
 
+/** Syslog and the queue may share the address that moves; then their ports differ. */
+function hasOneVirtualAddress({ virtual }: Pick<Topology, "virtual">): boolean {
+  return virtual.syslog.text === virtual.queue.text;
+}
+
 /** Every address of it, with how it is called: none of them is ever banned. */
 export function topologyAddresses(topology: Topology): { name: string; address: Address }[] {
   const { balancers, virtual, parsers, queues } = topology;
   return [
     ...Object.entries({ ...balancers }).map(([name, { address }]) => ({ name, address })),
     { name: "virtual.syslog", address: virtual.syslog },
-    { name: "virtual.queue", address: virtual.queue },
+    ...(hasOneVirtualAddress(topology) ? [] : [{ name: "virtual.queue", address: virtual.queue }]),
     ...Object.entries(parsers).map(([name, { address }]) => ({ name, address })),
     ...Object.entries(queues).map(([name, { address }]) => ({ name, address })),
   ];
