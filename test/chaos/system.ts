@@ -464,7 +464,7 @@ export async function startSystem(options: SystemOptions) {
 }
 
 /** Whoever is there is never banned (RFC 5737). */
-export const neverBanned = "198.51.100.0/24";
+const neverBanned = "198.51.100.0/24";
 
 const range = (count: number, from: number): number[] => Array.from({ length: count }, (_, index) => from + index);
 
