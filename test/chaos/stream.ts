@@ -47,6 +47,13 @@ export class Stream {
     return this.#count;
   }
 
+  /** Lines that were written after that, the newest first. */
+  since(ms: number): Line[] {
+    const all = [...this.lines.values()].reverse();
+    const before = all.findIndex(({ sentAtMs }) => sentAtMs < ms);
+    return before === -1 ? all : all.slice(0, before);
+  }
+
   start(edges: readonly Edge[]): void {
     this.#timer ??= setInterval(() => this.send(edges[this.#turn++ % edges.length] as Edge), 1000 / linesPerSecond);
   }

@@ -15,7 +15,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { createWriteStream, mkdirSync, writeFileSync, type WriteStream } from "node:fs";
+import { createWriteStream, mkdirSync, readFileSync, writeFileSync, type WriteStream } from "node:fs";
 import { connect } from "node:net";
 import { startBeanstalkd } from "@logwarden/lab/parts/beanstalkd";
 import { layCable } from "@logwarden/lab/parts/cable";
@@ -161,10 +161,10 @@ export async function startSystem(options: SystemOptions) {
     // ------------------------------------------------------------ routers and queue nodes
     const edges: Edge[] = [];
     const routers: RouterPart[] = [];
-    for (const index of range(options.edges, 0)) {
+    const startRouter = (index: number): Promise<Unit> => {
       const name = `edge-${index + 1}`;
       let part: RouterPart | undefined;
-      await add("router", `router-${index + 1}`, async () => {
+      return add("router", `router-${index + 1}`, async () => {
         if (part !== undefined) await part.start();
         part ??= await startRouterPart({
           ...{ name, release: releases[index % releases.length] ?? "1.4", host: host(141 + index), port: ports.https },
@@ -174,7 +174,8 @@ export async function startSystem(options: SystemOptions) {
         routers[index] = part;
         return part.program;
       });
-    }
+    };
+    await Promise.all(range(options.edges, 0).map(startRouter));
     const queueAddress = (index: number): string => `${host(121 + index)}:${ports.queueNode}`;
     const queueDirectory = (index: number): string => `${directory}/queue-${index + 1}`;
     for (const index of [0, 1]) {
@@ -194,7 +195,8 @@ export async function startSystem(options: SystemOptions) {
     const names = Object.keys(balancers) as (keyof typeof balancers)[];
     const present = pair ? names : names.slice(0, 1);
     const inTopology = new Set(range(options.parsers, 0));
-    const inventory = (socket: string) => ({
+    const anySocket = `${directory}/lb.sock`;
+    const inventory = () => ({
       devices: Object.fromEntries(
         routers.map(({ name, url, keyFile, fingerprint }, index) => [
           name,
@@ -224,25 +226,24 @@ export async function startSystem(options: SystemOptions) {
         },
         // A drain of the suite is short.
         limits: { lameDuckSeconds: 2 },
-        haproxy: { user: "off", socket },
+        haproxy: { user: "off", socket: anySocket },
       },
     });
     const config = `${directory}/logwarden.yaml`;
     const socketOf = (name: string): string => `${directory}/${name}.sock`;
-    /** Writes the topology as it is now, and makes the balancers' files from it. */
+    /** Writes the topology as it is now, and makes the balancers' file from it. */
     const render = async (): Promise<void> => {
-      writeFileSync(config, stringify(inventory(`${directory}/lb.sock`)));
-      for (const name of present) {
-        const own = `${directory}/${name}.yaml`;
-        writeFileSync(own, stringify(inventory(socketOf(name))));
-        await logwarden(["haproxy", "render", "--config", own, "--output", `${directory}/${name}.cfg`]);
-        if (pair && units.every(({ kind }) => kind !== "keepalived"))
-          await logwarden([
-            ...["keepalived", "render", "--node", name, "--config", own, "--output", `${directory}/${name}.conf`],
-          ]);
-      }
+      writeFileSync(config, stringify(inventory()));
+      const made = `${directory}/haproxy.cfg`;
+      await logwarden(["haproxy", "render", "--config", config, "--output", made]);
+      // Two HAProxys in one file system: each needs a socket of its own. All else is one file, as in production.
+      const text = readFileSync(made, "utf8");
+      for (const name of present) writeFileSync(`${directory}/${name}.cfg`, text.replace(anySocket, socketOf(name)));
     };
+    const renderKeepalived = (name: string): Promise<void> =>
+      logwarden(["keepalived", "render", "--node", name, "--config", config, "--output", `${directory}/${name}.conf`]);
     await render();
+    if (pair) await Promise.all(present.map(renderKeepalived));
 
     // ------------------------------------------------------------ our services
     const service = async (
@@ -275,11 +276,10 @@ export async function startSystem(options: SystemOptions) {
           LOGWARDEN_DRAIN_DEADLINE_MS: "5000",
         }),
       );
-    for (const at of inTopology) await startParser(at);
     const ledger = `${directory}/ledger.db`;
-    for (const index of [0, 1]) {
+    const startResponder = (index: number): Promise<Unit> => {
       const name = `responder-${index + 1}`;
-      await add("responder", name, () =>
+      return add("responder", name, () =>
         service("responder", name, {
           LOGWARDEN_QUEUES: everyQueue,
           LOGWARDEN_LEDGER: ledger,
@@ -287,7 +287,8 @@ export async function startSystem(options: SystemOptions) {
           LOGWARDEN_STATUS_LISTEN: `${host(1)}:${ports.responderStatus + index}`,
         }),
       );
-    }
+    };
+    await Promise.all([...[...inTopology].map(startParser), ...[0, 1].map(startResponder)]);
 
     // ------------------------------------------------------------ balancers
     const said = Object.fromEntries(names.map((name) => [name, [] as string[]])) as Record<string, string[]>;
