@@ -180,7 +180,11 @@ export async function startSystem(options: SystemOptions) {
     const queueDirectory = (index: number): string => `${directory}/queue-${index + 1}`;
     for (const index of [0, 1]) {
       mkdirSync(queueDirectory(index));
-      if (pair) spawnSync("mount", ["-t", "tmpfs", "-o", queueDisk, "tmpfs", queueDirectory(index)]);
+      if (pair) {
+        spawnSync("mount", ["-t", "tmpfs", "-o", queueDisk, "tmpfs", queueDirectory(index)]);
+        // Whatever of it is still open: its directory is removed next.
+        stops.push(() => spawnSync("umount", ["--lazy", queueDirectory(index)]));
+      }
       await add("queue", `queue-${index + 1}`, async () => {
         const at = { host: host(121 + index), port: ports.queueNode };
         const flags = ["-s", String(binlogFileBytes)];
