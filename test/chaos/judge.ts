@@ -111,6 +111,7 @@ export class Judge {
       ...(await this.#tubes()),
       ...this.#lives(seen),
       ...this.#lines(seen),
+      ...this.#order(seen),
       ...(await this.#routers(seen)),
       ...this.#stream.forbidden,
     ];
@@ -144,6 +145,22 @@ export class Judge {
       [...counts.keys()].filter((subject) => !this.#stream.lines.has(subject)),
       "the ledger has a sighting that nobody sent:",
     );
+  }
+
+  /** Each task that a responder ended as done: between the request for its change and its end, the router was asked to save. */
+  #order({ tasks }: Sightings): string[] {
+    const early = this.#system.lives.flatMap(({ unit, log }) =>
+      log.flatMap(({ event, verb, reason, device, taskId, time }) => {
+        if (event !== "task.settled" || verb !== "delete" || reason !== "done") return [];
+        const attacker = tasks.get(String(taskId)) ?? "";
+        const router = String(device);
+        const askedAtMs = this.#stream.lines.get(attacker)?.askedAtMs.get(router);
+        if (askedAtMs === undefined) return [];
+        const isBetween = (at: number): boolean => at >= askedAtMs && at <= Date.parse(time) + clockMs;
+        return this.#stream.saves.get(router)?.some(isBetween) === true ? [] : [`${unit}: ${attacker} on ${router}`];
+      }),
+    );
+    return name(early, "a task was ended before its router had saved:");
   }
 
   async #routers({ counts }: Sightings): Promise<string[]> {
@@ -184,6 +201,8 @@ export class Judge {
   }
 }
 
+/** Log lines have whole milliseconds. */
+const clockMs = 2;
 /** As long as nothing moves. A put that is repeated comes within this. */
 const quietMs = 400;
 

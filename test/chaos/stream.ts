@@ -30,6 +30,8 @@ export class Stream {
   readonly lines = new Map<string, Line>();
   /** How often a router was asked for an address that it had been asked for before. */
   askedAgain = 0;
+  /** When each router was asked to save, by router. */
+  readonly saves = new Map<string, number[]>();
   /** Addresses that no router may ever be asked for, and were. */
   readonly forbidden: string[] = [];
   #count: number;
@@ -78,6 +80,7 @@ export class Stream {
 
   /** What routers are asked for, as it arrives. */
   noteRequest(router: string, { endpoint, ops, receivedAtMs }: RouterRequest): void {
+    if (endpoint === "/config-file") this.saves.set(router, [...(this.saves.get(router) ?? []), receivedAtMs]);
     if (endpoint !== "/configure") return;
     for (const { op, path } of ops ?? []) {
       const word = path.at(-1) ?? "";
