@@ -107,7 +107,10 @@ async function inside(pair: boolean): Promise<void> {
   else {
     process.stdout.write(`${asTable(result)}\n\n`);
     process.stdout.write(`asked again for what a router had been asked for before: ${result.askedAgain}\n`);
-    if (!pair) process.stdout.write(`one HAProxy on loopback; left out: ${skipped.join(", ")}\n`);
+    if (!pair)
+      process.stdout.write(
+        `one HAProxy on loopback; left out: ${skipped.join(", ")}; lines lost while HAProxy is away are not judged there\n`,
+      );
   }
   if (broken !== undefined) {
     const text = broken.missing.map((word) => `  ${word}\n`).join("");

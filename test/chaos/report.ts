@@ -10,16 +10,7 @@ const columns = [
   ["lost", (all) => String(sum(all, ({ lost }) => lost))],
   ["most in one", (all) => String(Math.max(...all.map(({ lost }) => lost)))],
   ["twice", (all) => String(sum(all, ({ twice }) => twice))],
-  [
-    "no address, p50 s",
-    (all) =>
-      inSeconds(
-        quantile(
-          all.map(({ awayMs }) => awayMs),
-          0.5,
-        ),
-      ),
-  ],
+  ["no address, p50 s", (all) => inSeconds(quantile(all.map(absenceMs), 0.5))],
   ["max s", (all) => inSeconds(Math.max(...all.map(absenceMs)))],
   [
     "next change, p50 s",
