@@ -110,7 +110,7 @@ async function oneSystem(
     onLine: (line) => absences.push(JSON.parse(line) as (typeof absences)[number]),
   });
   const judge = new Judge(system, stream);
-  const ranges: { record: FaultRecord; kind: FaultKind; first: number; last: number }[] = [];
+  const ranges: Range[] = [];
   const note = (text: string): void => {
     system.note("faults", `${new Date().toISOString()} ${text}`);
     say(text);
@@ -158,7 +158,7 @@ async function oneSystem(
       tookMs: Date.now() - startedAtMs,
     };
     result.faults.push(record);
-    ranges.push({ record, kind, first, last });
+    ranges.push({ record, kind, first, last, beganAtMs });
     note(`fault ${number}: ${missing.length === 0 ? "all is kept" : "BROKEN"} after ${record.tookMs} ms`);
     if (missing.length > 0) result.broken = { number, kind: kind.name, missing };
   };
@@ -169,7 +169,7 @@ async function oneSystem(
       if (result.broken !== undefined) break;
     }
     // A line that a hung part had kept may come much later than its fault: what is lost is counted when all is over.
-    count(ranges, stream, judge);
+    for (const text of count(ranges, stream, judge)) note(text);
     // On loopback the edges' cables take lines while HAProxy is away, and lose them: that is the cables' and not the system's.
     const isJudged = (kind: FaultKind): boolean => pair || !kind.name.startsWith("haproxy.");
     const tooMuch = ranges.find(({ record, kind }) => isJudged(kind) && record.lost > kind.lostMax);
@@ -197,18 +197,28 @@ function nextChangeMs(system: System, stream: Stream, beganAtMs: number): number
   return Math.max(...system.edges.map(({ name }) => (firstOf.get(name) ?? Number.POSITIVE_INFINITY) - beganAtMs));
 }
 
-function count(
-  ranges: readonly { record: FaultRecord; first: number; last: number }[],
-  stream: Stream,
-  judge: Judge,
-): void {
+interface Range {
+  record: FaultRecord;
+  kind: FaultKind;
+  first: number;
+  last: number;
+  beganAtMs: number;
+}
+
+/** Fills in what became of the lines. @returns which were lost, in words, and when they were written */
+function count(ranges: readonly Range[], stream: Stream, judge: Judge): string[] {
   const { counts } = judge.sightings();
-  const found = [...stream.lines].map(([attacker, { n }]) => ({ n, times: counts.get(attacker) ?? 0 }));
-  for (const { record, first, last } of ranges) {
+  const found = [...stream.lines].map(([attacker, line]) => ({ ...line, attacker, times: counts.get(attacker) ?? 0 }));
+  return ranges.flatMap(({ record, first, last, beganAtMs }) => {
     const mine = found.filter(({ n }) => n >= first && n <= last);
+    const lost = mine.filter(({ times }) => times === 0);
     record.sent = mine.length;
-    record.arrived = mine.filter(({ times }) => times > 0).length;
-    record.lost = record.sent - record.arrived;
+    record.lost = lost.length;
+    record.arrived = record.sent - record.lost;
     record.twice = mine.filter(({ times }) => times > 1).length;
-  }
+    return lost.map(
+      ({ attacker, n, edge, sentAtMs }) =>
+        `fault ${record.number}: lost line ${n} of ${edge}, ${attacker}, written ${sentAtMs - beganAtMs} ms after its act`,
+    );
+  });
 }
