@@ -46,7 +46,8 @@ global_defs {
   script_user root
   # Says again to whom the addresses belong: heals the neighbours' ARP tables after a short split.
   vrrp_garp_master_refresh 10
-  # A card that appears after keepalived has started, or is renamed and comes back, is taken when it is there.
+  # A card that appears after keepalived has started is taken when it is there. One that goes and comes back is not: keepalived
+  # 2.2.7 then says BACKUP and never takes over (its issue 1847), so that it must be started again with the card.
   dynamic_interfaces
 }
 

@@ -63,6 +63,34 @@ export class Namespaces {
     this.#ip("-n", this.#name("net"), "link", "del", machine);
   }
 
+  /** The cable is out: the card stays, without a link, and keeps its addresses. */
+  unlink(machine: string): void {
+    this.#ip("-n", this.#name("net"), "link", "set", machine, "down");
+  }
+
+  link(machine: string): void {
+    this.#ip("-n", this.#name("net"), "link", "set", machine, "up");
+  }
+
+  /** The cable stays where it is and carries nothing any more: no card loses its link, nobody is told. */
+  deafen(machine: string): void {
+    this.#ip("-n", this.#name("net"), "link", "set", machine, "nomaster");
+  }
+
+  hear(machine: string): void {
+    this.#ip("-n", this.#name("net"), "link", "set", machine, "master", "br0");
+  }
+
+  /** This process becomes one of the machines. It must have a namespace of its own (unshare --net): its eth0 is made here. */
+  join(addresses: readonly string[]): void {
+    const [net, pid] = [this.#name("net"), String(process.pid)];
+    this.#ip(..."link add name here netns".split(" "), net, ..."type veth peer name eth0 netns".split(" "), pid);
+    for (const address of addresses) this.#ip("address", "add", address, "dev", "eth0");
+    this.#ip("link", "set", "lo", "up");
+    this.#ip("link", "set", "eth0", "up");
+    this.#ip("-n", net, "link", "set", "here", "master", "br0", "up");
+  }
+
   /** Before a command, to run it on that machine. */
   on(machine: string): string[] {
     return ["netns", "exec", this.#name(machine)];

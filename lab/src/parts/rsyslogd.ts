@@ -20,6 +20,8 @@ export interface RsyslogdOptions {
   /** Lines that forward in another way than VyOS does: over UDP, over TLS. */
   forwarding?: readonly string[];
   directory: string;
+  /** Before its command, to run it on a machine of namespaces: Namespaces.on(). Its socket is a file, and so everybody's. */
+  on?: readonly string[];
 }
 
 export interface RsyslogdPart {
@@ -52,11 +54,11 @@ export async function startRsyslogd(options: RsyslogdOptions): Promise<RsyslogdP
       "",
     ].join("\n"),
   );
-  const program = await Program.start({
-    name: `${options.name} rsyslogd`,
-    command: "rsyslogd",
-    args: ["-n", "-f", configuration, "-i", `${options.directory}/rsyslogd.pid`],
-  });
+  const [command = "rsyslogd", ...args] = [
+    ...(options.on === undefined ? [] : ["ip", ...options.on]),
+    ...["rsyslogd", "-n", "-f", configuration, "-i", `${options.directory}/rsyslogd.pid`],
+  ];
+  const program = await Program.start({ name: `${options.name} rsyslogd`, command, args });
   const log = async (priority: string, tag: string, text: string): Promise<void> => {
     // Without a shell: the text is somebody's log line. --socket-errors: a line that nobody took must not be silent.
     const args = ["--socket", socket, "--socket-errors=on", "--priority", priority, "--tag", tag, "--", text];
