@@ -278,7 +278,7 @@ describe("the balancer that has the address", () => {
   );
 
   test(
-    "is told to reload by SIGHUP: no connection of a router ends, and the address stays",
+    "is told to reload by SIGHUP: lines go on, and the address stays",
     async () => {
       const before = await holder();
       const outage = outageOf(virtualAddress);
@@ -303,7 +303,7 @@ describe("the balancer that has the address", () => {
 });
 
 test(
-  "a parser and a queue node that are killed: lines go on, and what the node had is there when it is back",
+  "a parser and a queue node are killed: lines go on, and nothing stays in the queue when they are back",
   async () => {
     await compose("kill", "parser-1", "queue-1");
     await untilBanned("router-1", 4280, "203.0.113.9");
