@@ -82,6 +82,8 @@ export interface ServiceDefinition<V extends Record<string, Variable<unknown>>, 
   /** One sentence for --help. */
   about: string;
   variables: V;
+  /** Arguments beside --check and --help: each stands for variables of the environment. */
+  flags?: Readonly<Record<string, { about: string; sets: Readonly<Record<string, string>> }>>;
   /** Reads the files that the environment names. @throws ConfigurationError with all complaints */
   prepare(environment: EnvironmentOf<V>): P;
   /** Opens sockets and begins the work. */
@@ -95,16 +97,17 @@ export interface ServiceDefinition<V extends Record<string, Variable<unknown>>, 
 export async function runService<V extends Record<string, Variable<unknown>>, P>(
   definition: ServiceDefinition<V, P>,
 ): Promise<void> {
-  const [argument] = process.argv.slice(2);
-  if (argument === "--help") {
+  const args = process.argv.slice(2);
+  if (args.includes("--help")) {
+    const own = Object.entries(definition.flags ?? {}).map(([flag, { about }]) => `  ${flag}  ${about}\n`);
     process.stdout.write(
-      `${definition.about}\n\n  --check  read the configuration, print it, exit\n  --help   this text\n\n`,
+      `${definition.about}\n\n  --check  read the configuration, print it, exit\n  --help   this text\n${own.join("")}\n`,
     );
     process.stdout.write(`Environment:\n${describeEnvironment({ ...commonVariables, ...definition.variables })}\n`);
     return;
   }
-  const { environment, prepared } = configure(definition, argument);
-  if (argument === "--check") {
+  const { environment, prepared } = configure(definition, args);
+  if (args.includes("--check")) {
     process.stdout.write(`${JSON.stringify(environment, undefined, 2)}\nThe configuration can be used.\n`);
     return;
   }
@@ -120,15 +123,21 @@ export async function runService<V extends Record<string, Variable<unknown>>, P>
 
 function configure<V extends Record<string, Variable<unknown>>, P>(
   definition: ServiceDefinition<V, P>,
-  argument: string | undefined,
+  args: readonly string[],
 ): { environment: EnvironmentOf<V>; prepared: P } {
   try {
-    if (argument !== undefined && argument !== "--check") {
-      throw new ConfigurationError([`${argument}: no such argument; known are --help and --check`]);
+    const flags = definition.flags ?? {};
+    const known = ["--check", ...Object.keys(flags)];
+    const wrong = args.filter((arg) => !known.includes(arg));
+    if (wrong.length > 0) {
+      throw new ConfigurationError(
+        wrong.map((arg) => `${arg}: no such argument; known are --help, ${known.join(", ")}`),
+      );
     }
+    const said = Object.assign({}, ...args.map((arg) => flags[arg]?.sets)) as Record<string, string>;
     const environment = readEnvironment(
       { ...commonVariables, ...definition.variables },
-      process.env,
+      { ...process.env, ...said },
     ) as EnvironmentOf<V>;
     return { environment, prepared: definition.prepare(environment) };
   } catch (error) {

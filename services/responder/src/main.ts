@@ -31,6 +31,12 @@ await runService({
   about:
     "The responder: reserves tasks, decides by policies, applies what follows to VyOS routers over their HTTP API, saves, then deletes the job.",
   variables: responderVariables,
+  flags: {
+    "--dry-run": {
+      about: "as LOGWARDEN_DRY_RUN=yes: decide, write into the ledger, show, and touch no router",
+      sets: { LOGWARDEN_DRY_RUN: "yes" },
+    },
+  },
 
   prepare: (environment) => {
     const { config, queues, configureTimeoutMs } = environment;
