@@ -238,7 +238,7 @@ export const faultKinds: readonly FaultKind[] = [
       const edge = random.pick(system.edges);
       await edge.router.inject({ kind: "slow", ms: 1500, times: 1, endpoint: "/configure" });
       const before = edge.router.requests.length;
-      const line = stream.send(edge, { plain: true });
+      const line = stream.send(edge, "login");
       await until(
         "a commit runs",
         () => edge.router.requests.slice(before).some(({ endpoint }) => endpoint === "/configure"),
