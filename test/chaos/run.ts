@@ -17,7 +17,7 @@ import { type FaultKind, faultKinds } from "./faults.ts";
 import { Judge } from "./judge.ts";
 import { Random } from "./random.ts";
 import { Stream } from "./stream.ts";
-import { startSystem, type System } from "./system.ts";
+import { type Edge, startSystem, type System } from "./system.ts";
 
 export interface RunOptions {
   seed: number;
@@ -141,6 +141,14 @@ async function oneSystem(
         60_000,
       );
       stream.pause();
+      await judge.quiet();
+      // Alone, with nothing behind it: a router that was not told would see it with the next task, and look well again.
+      const alone = stream.send(system.edges[number % system.edges.length] as Edge, "peer");
+      await until(
+        `line ${alone.n} of ${alone.edge}, which a peer banned, on every router`,
+        () => system.edges.every(({ name }) => alone.askedAtMs.has(name)),
+        20_000,
+      );
       await judge.quiet();
       missing.push(...(await judge.verdict()));
     } catch (error) {

@@ -65,11 +65,11 @@ export class Stream {
     this.#timer = undefined;
   }
 
-  /** One line of this edge now. */
-  send(edge: Edge, { plain = false } = {}): Line {
+  /** One line of this edge now: a failed login, what a peer has banned, or what its number says. */
+  send(edge: Edge, as?: "login" | "peer"): Line {
     const n = this.#count++;
-    const never = !plain && n % 40 === 7;
-    const everywhere = !plain && !never && n % 8 === 3;
+    const never = as === undefined && n % 40 === 7;
+    const everywhere = as === "peer" || (as === undefined && !never && n % 8 === 3);
     const address = never ? `198.51.100.${1 + ((n / 40) & 127)}` : attackerOf(n);
     const line: Line = { n, edge: edge.name, sentAtMs: Date.now(), never, everywhere, askedAtMs: new Map() };
     if (!never) this.lines.set(address, line);
