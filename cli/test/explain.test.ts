@@ -420,7 +420,10 @@ test("a line without an end is not kept, however long it grows", async () => {
 test("a file larger than the memory it is given is explained to its end", async () => {
   // 100 000 lines, 81 MB when kept, through a heap of 48 MB, of which the program with its rules takes 21: bytes are what counts here,
   // so the lines are long rather than many.
-  const log = file("big.log", `${failed("203.0.113.7")}\n${`Nov 21 04:44:40 gw1 ntpd[1]: ${"x".repeat(970)}\n`.repeat(4)}`.repeat(800));
+  const log = file(
+    "big.log",
+    `${failed("203.0.113.7")}\n${`Nov 21 04:44:40 gw1 ntpd[1]: ${"x".repeat(970)}\n`.repeat(4)}`.repeat(800),
+  );
   const stdin = Buffer.concat(Array.from({ length: 25 }, () => readFileSync(log)));
   const { code, stdout } = await asProcess(["explain"], { stdin, env: { NODE_OPTIONS: "--max-old-space-size=48" } });
   expect(code).toBe(0);
