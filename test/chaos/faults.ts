@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Connection, parseNodeAddress } from "@logwarden/queue";
 import { until } from "@logwarden/lab/parts/until";
 import type { Judge } from "./judge.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import { linesPerSecond, type Stream } from "./stream.ts";
 import { leaseMs, parsersMax, type System, type Unit, type UnitKind } from "./system.ts";
 

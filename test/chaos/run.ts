@@ -15,7 +15,7 @@ import { Program } from "@logwarden/lab/parts/program";
 import { until } from "@logwarden/lab/parts/until";
 import { type FaultKind, faultKinds } from "./faults.ts";
 import { Judge } from "./judge.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { Stream } from "./stream.ts";
 import { type Edge, startSystem, type System } from "./system.ts";
 
@@ -119,7 +119,7 @@ async function oneSystem(
   const oneFault = async (kind: FaultKind, number: number): Promise<void> => {
     const first = stream.next;
     const startedAtMs = Date.now();
-    const holdMs = held ?? Math.round(random.between(holdMsMin, holdMsMax));
+    const holdMs = held ?? random.between(holdMsMin, holdMsMax);
     const missing: string[] = [];
     let what = "";
     stream.start(system.edges);

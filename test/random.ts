@@ -1,15 +1,13 @@
-/** Chance from a seed: the same seed gives the same run. */
+/** Chance from a seed: the same seed gives the same faults in the same order. */
 
 export class Random {
   #state: number;
 
   constructor(seed: number) {
     this.#state = seed >>> 0;
-    // Neighbouring seeds begin alike.
-    for (let warm = 0; warm < 4; warm++) this.next();
   }
 
-  /** From 0 up to and without 1 (mulberry32). */
+  /** From 0 up to and without 1 (mulberry32: small, and good enough to choose a fault). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -30,6 +28,11 @@ export class Random {
   pick<T>(list: readonly T[]): T {
     if (list.length === 0) throw new RangeError("expected something to pick from");
     return list[this.between(0, list.length - 1)] as T;
+  }
+
+  shuffle<T>(list: readonly T[]): T[] {
+    const left = [...list];
+    return list.map(() => left.splice(this.between(0, left.length - 1), 1)[0] as T);
   }
 
   /** Of pairs of a weight and a thing. */
