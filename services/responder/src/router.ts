@@ -152,8 +152,9 @@ export class Router {
       }
       this.#learn(results, result);
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
+      // Also when the ledger went away: it may not know what the router runs now, and would call an address placed that is gone.
       this.#members = undefined;
+      if (!(error instanceof Failure)) throw error;
       this.#sayFailed(error);
       result.stopped = error;
       result.away = error.waiting === "device" ? error : undefined;
