@@ -59,6 +59,9 @@ export interface Pass {
 /** At 80 % of its bound somebody should know. */
 const fillingShare = 0.8;
 
+/** What people and the ledger are told of an address that has no room. */
+const groupFullDetail = "the group is full of bans that last longer";
+
 export class Router {
   readonly #options: RouterOptions;
   readonly #place: Place;
@@ -246,8 +249,8 @@ export class Router {
       results.set(subject, { kind: "nothing", reason: "never-ban", detail: `${subject}: ${why}` });
     }
     for (const { subject, failure } of firewall.failing) results.set(subject, { kind: "failed", failure });
-    const detail = "the group is full of bans that last longer";
-    for (const { subject } of firewall.evicted) results.set(subject, { kind: "nothing", reason: groupFull, detail });
+    for (const { subject } of firewall.evicted)
+      results.set(subject, { kind: "nothing", reason: groupFull, detail: groupFullDetail });
     return results;
   }
 
@@ -257,10 +260,9 @@ export class Router {
     const router = this.#place.key;
     const full = firewall.evicted.filter(({ isNew }) => isNew);
     if (full.length === 0) return;
-    const detail = "the group is full of bans that last longer";
     await ledger.misplaced(
       router,
-      full.map(({ subject, family }) => ({ subject, family, error: groupFull, detail })),
+      full.map(({ subject, family }) => ({ subject, family, error: groupFull, detail: groupFullDetail })),
       clock.nowMs(),
     );
     log.say("group.full", { device: router, evicted: full.length, max: groupMax });
