@@ -27,6 +27,7 @@ import { ledgerFile, memoryOf, startBenchResponder, startReplica, writeInventory
 import { type BenchRouter, bans, nowMs, routerMs, startBenchRouter, startBenchRouters } from "./router.ts";
 import { mean, quantiles, showNumber } from "./statistics.ts";
 import { pause, within } from "./wait.ts";
+import { writer } from "@logwarden/ledger/test/writer";
 
 export interface FleetOptions {
   routers: number;
@@ -356,11 +357,11 @@ async function writeBans(ledger: Ledger, addresses: readonly string[]): Promise<
       await deciding.lock(subjects, atMs);
       await deciding.addBans(some);
     });
-    await ledger.intend(
-      "edge-1",
+    const edge = await writer(ledger, "edge-1");
+    await edge.intend(
       some.map(({ subject, family }) => ({ subject, family })),
       atMs,
     );
-    await ledger.placed("edge-1", subjects, atMs);
+    await edge.placed(subjects, atMs);
   }
 }

@@ -5,6 +5,7 @@ import type { Task } from "@logwarden/shared/task";
 import { freePort } from "@logwarden/lab/parts/loopback";
 import { directory, here } from "./command.ts";
 import { addBan, place, type Rig, rig, rigWithQueue, take } from "./rig.ts";
+import { writer } from "@logwarden/ledger/test/writer";
 
 type BanTask = Extract<Task, { type: "ban" }>;
 
@@ -70,9 +71,9 @@ describe("ban", () => {
     const { task } = await take(it.queue);
     await obey(it, task as BanTask, ["edge-1"]);
     const failed = { subject: "203.0.113.9", family: 4 as const };
-    await it.ledger.intend("edge-2", [failed], Date.now());
+    await (await writer(it.ledger, "edge-2")).intend([failed], Date.now());
     const error = { error: "device-refused-key", detail: "Valid API key is required" };
-    await it.ledger.misplaced("edge-2", [{ ...failed, ...error }], Date.now());
+    await (await writer(it.ledger, "edge-2")).misplaced([{ ...failed, ...error }], Date.now());
     const { code, stdout, stderr } = await running;
     expect(code).toBe(1);
     expect(stdout).toMatch(/^203\.0\.113\.9: banned until \S+ \S+Z, 1 of 2 verified, edge-2 error\n$/);
@@ -201,7 +202,7 @@ describe("unban", () => {
       await deciding.lock(["203.0.113.9"], Date.now());
       await deciding.endBans({ subjects: ["203.0.113.9"], ...ending });
     });
-    await it.ledger.removed("edge-1", ["203.0.113.9"], Date.now());
+    await (await writer(it.ledger, "edge-1")).removed(["203.0.113.9"], Date.now());
     expect(await running).toEqual({
       ...{ code: 0, stderr: "", stdout: "203.0.113.9: lifted on every router, grace of 15m\n" },
     });

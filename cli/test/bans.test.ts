@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import { addBan, place, rig } from "./rig.ts";
+import { writer } from "@logwarden/ledger/test/writer";
 
 const hour = 3_600_000;
 
@@ -58,9 +59,9 @@ describe("bans list", () => {
   test("a router that cannot take it says so with advice, one that must let it go is leaving", async () => {
     const { ledger, json } = await rig();
     await addBan(ledger, "203.0.113.9", { targets: ["device:edge-1"] });
-    await ledger.intend("edge-1", [{ subject: "203.0.113.9", family: 4 }], Date.now());
+    await (await writer(ledger, "edge-1")).intend([{ subject: "203.0.113.9", family: 4 }], Date.now());
     const wrong = { error: "device-unreachable", detail: "connect ETIMEDOUT" };
-    await ledger.misplaced("edge-1", [{ subject: "203.0.113.9", family: 4, ...wrong }], Date.now());
+    await (await writer(ledger, "edge-1")).misplaced([{ subject: "203.0.113.9", family: 4, ...wrong }], Date.now());
     await place(ledger, "edge-2", "203.0.113.9");
     const { value } = await json("bans");
     expect((value as { bans: { routers: unknown }[] }).bans[0]?.routers).toMatchObject([

@@ -8,6 +8,7 @@ import { parseTask, type Task } from "@logwarden/shared/task";
 import { expect } from "@jest/globals";
 import { verbNamed } from "../src/verbs.ts";
 import { beanstalkd, connect, directory, end, file, here, type Run } from "./command.ts";
+import { writer } from "@logwarden/ledger/test/writer";
 
 export const inventory = `
 devices:
@@ -78,6 +79,7 @@ export async function addBan(ledger: Ledger, address: string, more: Partial<NewB
 
 export async function place(ledger: Ledger, router: string, address: string): Promise<void> {
   const { text, family } = parseSubject(address) ?? { text: address, family: 4 };
-  await ledger.intend(router, [{ subject: text, family }], Date.now());
-  await ledger.placed(router, [text], Date.now());
+  const its = await writer(ledger, router);
+  await its.intend([{ subject: text, family }], Date.now());
+  await its.placed([text], Date.now());
 }

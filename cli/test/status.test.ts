@@ -5,6 +5,7 @@ import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { startRouterPart } from "@logwarden/lab/parts/router";
 import { directory, end, file } from "./command.ts";
 import { addBan, place, type Rig, rig, rigWithQueue, take } from "./rig.ts";
+import { writer } from "@logwarden/ledger/test/writer";
 
 const ok = { state: "ok" as const, error: null, errorDetail: null, members: 4, foreign: 1, mended: 0 };
 
@@ -15,7 +16,11 @@ async function atWork({ ledger }: Rig, seenAtMs = Date.now()): Promise<void> {
   const { leases } = await ledger.beat(responder);
   await ledger.claim("r1", leases);
   for (const router of ["edge-1", "edge-2"]) {
-    await ledger.setRouter({ router, ...ok, sinceMs: seenAtMs - 60_000, reconciledAtMs: seenAtMs - 30_000 });
+    await (await writer(ledger, router)).setRouter({
+      ...ok,
+      sinceMs: seenAtMs - 60_000,
+      reconciledAtMs: seenAtMs - 30_000,
+    });
   }
 }
 
@@ -62,7 +67,7 @@ describe("status", () => {
     await it.queue.bury(job.kind === "job" ? job.id : "");
     await atWork(it, Date.now() - 600_000);
     const held = { state: "held" as const, error: "device-refused-key", errorDetail: "Valid API key is required" };
-    await it.ledger.setRouter({ router: "edge-1", ...ok, ...held, sinceMs: Date.now(), reconciledAtMs: null });
+    await (await writer(it.ledger, "edge-1")).setRouter({ ...ok, ...held, sinceMs: Date.now(), reconciledAtMs: null });
     const away = `127.0.0.1:${await freePort()}`;
     const { code, stderr } = await it.run("status", "--queues", `${it.address},${away}`);
     expect(code).toBe(1);
@@ -226,7 +231,11 @@ describe("interface", () => {
     });
     expect(await it.run("interface", "list")).toMatchObject({ stdout: "no interface was ever disabled\n" });
     const state = { router: "edge-1", name: "eth1", state: "disabled" as const, changedAtMs: Date.now(), by: "policy" };
-    await it.ledger.setInterface({ ...state, reason: "3 interface_down in 5m", enableAtMs: Date.now() + 600_000 });
+    await (await writer(it.ledger, "edge-1")).setInterface({
+      ...state,
+      reason: "3 interface_down in 5m",
+      enableAtMs: Date.now() + 600_000,
+    });
     expect((await it.json("interface", "list", "edge-1")).value).toMatchObject({
       interfaces: [{ router: "edge-1", interface: "eth1", state: "disabled", enableAt: expect.stringMatching(/Z$/) }],
     });

@@ -27,10 +27,14 @@ export function openLedgerDoor(host: Host, ledger: Ledger, watch: LedgerWatch): 
     return result;
   }
 
-  const door: Record<string, unknown> = {};
-  for (const [name, method] of Object.entries(ledger) as [string, (...args: unknown[]) => Promise<unknown>][]) {
-    door[name] = (...args: unknown[]) => (host.isDead ? new Promise(() => undefined) : reach(() => method(...args)));
+  function through<Calls extends object>(calls: Calls): Calls {
+    const door: Record<string, unknown> = {};
+    for (const [name, method] of Object.entries(calls) as [string, (...args: unknown[]) => Promise<unknown>][]) {
+      door[name] = (...args: unknown[]) => (host.isDead ? new Promise(() => undefined) : reach(() => method(...args)));
+    }
+    return door as Calls;
   }
+
   const special: Partial<Ledger> = {
     decide: (work) =>
       reach(async () => {
@@ -47,11 +51,12 @@ export function openLedgerDoor(host: Host, ledger: Ledger, watch: LedgerWatch): 
         watch.expired(nowMs);
         return expired;
       }),
+    writerOf: (lease) => through(ledger.writerOf(lease)),
     pendingOn: (place, nowMs) =>
       reach(() => {
         host.plannedAtMs.set(place.key, world.nowMs);
         return ledger.pendingOn(place, nowMs);
       }),
   };
-  return { ...(door as unknown as Ledger), ...special };
+  return { ...through(ledger), ...special };
 }

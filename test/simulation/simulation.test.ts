@@ -21,6 +21,12 @@ test("an address whose removal could not be written down is not taken for placed
   expect(violations).toEqual([]);
 });
 
+// A responder was paused before it wrote down a removal; meanwhile another one had put the address back, and died.
+test("what a responder knew before it was paused is not written over what another one did since: seed 20591", async () => {
+  const { violations } = await simulate({ seed: 20591, steps: 120, trace: false });
+  expect(violations).toEqual([]);
+});
+
 test("the same seed is the same run, to the last request", async () => {
   const first = await simulate({ seed: 5, steps: 40, trace: true });
   const second = await simulate({ seed: 5, steps: 40, trace: true });

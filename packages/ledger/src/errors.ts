@@ -34,6 +34,8 @@ const catalogue = {
   "disk-full": { passing: true },
   /** The disk, or what stands for one, fails. */
   "disk-failed": { passing: true },
+  /** Somebody claimed the router's lease since: what we know of the router may be old, and nothing was written. */
+  "lease-lost": { passing: false },
   /** This ledger was closed. */
   closed: { passing: false },
 } as const satisfies Record<string, { passing: boolean }>;

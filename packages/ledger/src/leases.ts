@@ -2,11 +2,15 @@
  * Leases: who may work for a device. The ledger keeps no time for them: an owner shows that it lives by making `renewals`
  * grow, others watch by clocks of their own, and whoever takes a lease says what it saw. Of two that saw the same, one
  * gets it: the row is locked, and looks different afterwards.
+ *
+ * A process may be stopped at any moment and go on much later. So whatever it writes about a router is fenced: written in one
+ * transaction with a look at the lease, and only if it is held as it was when the work began.
  */
 
 import type { Kysely } from "kysely";
 import { chunksOf } from "./chunks.ts";
 import { type Dialect, locked } from "./dialect.ts";
+import { LedgerError } from "./errors.ts";
 import { leaseColumns, responderColumns, type Schema } from "./schema.ts";
 import type { Lease, ResponderState } from "./types.ts";
 
@@ -45,7 +49,7 @@ export async function addLeases(db: Kysely<Schema>, devices: readonly string[]):
   for (const chunk of chunksOf([...devices].sort(), 3)) {
     await db
       .insertInto("leases")
-      .values(chunk.map((device) => ({ device, owner: null, renewals: 0 })))
+      .values(chunk.map((device) => ({ device, owner: null, renewals: 0, claims: 0 })))
       .onConflict((conflict) => conflict.column("device").doNothing())
       .execute();
   }
@@ -56,26 +60,45 @@ export async function claim(
   dialect: Dialect,
   id: string,
   seen: readonly Lease[],
-): Promise<string[]> {
+): Promise<Lease[]> {
   const seenOf = new Map(seen.map((lease) => [lease.device, lease]));
-  const claimed: string[] = [];
+  const claimed: Lease[] = [];
   for (const chunk of chunksOf([...seenOf.keys()].sort())) {
     const standing = db.selectFrom("leases").select(leaseColumns).where("device", "in", chunk).orderBy("device");
-    const free = (await locked(dialect, standing).execute())
-      .filter(({ device, owner, renewals }) => {
-        const saw = seenOf.get(device);
-        return saw !== undefined && saw.owner === owner && saw.renewals === renewals;
-      })
-      .map(({ device }) => device);
+    const free = (await locked(dialect, standing).execute()).filter(({ device, owner, renewals }) => {
+      const saw = seenOf.get(device);
+      return saw !== undefined && saw.owner === owner && saw.renewals === renewals;
+    });
     if (free.length === 0) continue;
     await db
       .updateTable("leases")
-      .set((eb) => ({ owner: id, renewals: eb("renewals", "+", 1) }))
-      .where("device", "in", free)
+      .set((eb) => ({ owner: id, renewals: eb("renewals", "+", 1), claims: eb("claims", "+", 1) }))
+      .where(
+        "device",
+        "in",
+        free.map(({ device }) => device),
+      )
       .execute();
-    claimed.push(...free);
+    const ours = free.map((lease) => ({ ...lease, owner: id, renewals: lease.renewals + 1, claims: lease.claims + 1 }));
+    claimed.push(...ours);
   }
   return claimed;
+}
+
+/** Nobody can claim it before the transaction ends. @throws LedgerError lease-lost */
+export async function expectHeld(
+  db: Kysely<Schema>,
+  dialect: Dialect,
+  { device, owner, claims }: Lease,
+): Promise<void> {
+  const standing = db.selectFrom("leases").select(leaseColumns).where("device", "=", device);
+  const lease = await locked(dialect, standing).executeTakeFirst();
+  if (lease?.owner === owner && lease.claims === claims) return;
+  const now = lease?.owner === null ? "nobody" : (lease?.owner ?? "nobody");
+  throw new LedgerError(
+    "lease-lost",
+    `expected the lease of ${device} with ${owner ?? "nobody"}, it was given to ${now}`,
+  );
 }
 
 export async function release(db: Kysely<Schema>, id: string, devices: readonly string[]): Promise<void> {

@@ -76,6 +76,34 @@ export interface BanQuery {
   limit?: number;
 }
 
+/**
+ * What the one responder that has a router's lease tells of the router.
+ *
+ * Each call is refused with LedgerError `lease-lost`, and writes nothing, once the lease was claimed by anybody or given back: a
+ * process that was stopped for a while must not write down what was so before.
+ */
+export interface RouterWriter {
+  /** Before the router is asked to take them. Placements that exist keep what they say. */
+  intend(subjects: readonly { subject: string; family: 4 | 6 }[], atMs: number): Promise<void>;
+  /** After the router showed them, saved. Clears errors. Audited as "place" where they were not verified before. */
+  placed(subjects: readonly string[], atMs: number): Promise<void>;
+  /** They are not there, and nobody knows when they will be. Makes placements that do not exist only for "group-full". */
+  misplaced(
+    errors: readonly { subject: string; family: 4 | 6; error: string; detail: string }[],
+    atMs: number,
+  ): Promise<void>;
+  /** The router no longer holds them, saved. They stay known as ours once (`formerOn`). Audited as "remove". */
+  removed(subjects: readonly string[], atMs: number): Promise<void>;
+  /** The router shows again what was taken out: it is ours again. Audited as "mend". */
+  revive(subjects: readonly string[], atMs: number): Promise<void>;
+  /** What the router was read to hold differs from what we thought: these are no longer applied or verified. */
+  missing(subjects: readonly string[]): Promise<void>;
+  /** Replaces what is known of the interface. Audited as "disable" or "enable". */
+  setInterface(state: Omit<InterfaceState, "router">): Promise<void>;
+  /** Replaces what people are shown of the router. */
+  setRouter(state: Omit<RouterState, "router">): Promise<void>;
+}
+
 export interface Ledger {
   /** Runs the work in one transaction. It must do nothing but use `deciding`. Repeated as a whole when the database asks for that. */
   decide<T>(work: (deciding: Deciding) => Promise<T>): Promise<T>;
@@ -91,24 +119,8 @@ export interface Ledger {
   placementsOn(router: string): Promise<Placement[]>;
   /** Where this subject is placed. */
   placementsOf(subject: string): Promise<Placement[]>;
-  /** Before a router is asked to take them. Placements that exist keep what they say. */
-  intend(router: string, subjects: readonly { subject: string; family: 4 | 6 }[], atMs: number): Promise<void>;
-  /** After the router showed them, saved. Clears errors. Audited as "place" where they were not verified before. */
-  placed(router: string, subjects: readonly string[], atMs: number): Promise<void>;
-  /** They are not there, and nobody knows when they will be. Makes placements that do not exist only for "group-full". */
-  misplaced(
-    router: string,
-    errors: readonly { subject: string; family: 4 | 6; error: string; detail: string }[],
-    atMs: number,
-  ): Promise<void>;
-  /** The router no longer holds them, saved. They stay known as ours once (`formerOn`). Audited as "remove". */
-  removed(router: string, subjects: readonly string[], atMs: number): Promise<void>;
   /** What was ours there and was taken out, as far back as `prune` leaves it. */
   formerOn(router: string): Promise<{ subject: string; family: 4 | 6 }[]>;
-  /** The router shows again what was taken out: it is ours again. Audited as "mend". */
-  revive(router: string, subjects: readonly string[], atMs: number): Promise<void>;
-  /** What the router was read to hold differs from what we thought: these are no longer applied or verified. */
-  missing(router: string, subjects: readonly string[], atMs: number): Promise<void>;
 
   /** Marks bans whose end is over. Audited as "expire". @returns those that nobody had marked before */
   expire(nowMs: number): Promise<{ id: string; subject: string }[]>;
@@ -118,8 +130,6 @@ export interface Ledger {
   // Interfaces.
 
   interfacesOn(router: string): Promise<InterfaceState[]>;
-  /** Replaces what is known of the interface. Audited as "disable" or "enable". */
-  setInterface(state: InterfaceState): Promise<void>;
 
   // Leases.
 
@@ -130,8 +140,10 @@ export interface Ledger {
   }>;
   /** Makes leases of devices that have none yet, owned by nobody. */
   addLeases(devices: readonly string[]): Promise<void>;
-  /** Takes each lease that still stands exactly as the caller saw it. @returns those that are ours now */
-  claim(id: string, seen: readonly Lease[]): Promise<string[]>;
+  /** Takes each lease that still stands exactly as the caller saw it. @returns those that are ours now, as they stand */
+  claim(id: string, seen: readonly Lease[]): Promise<Lease[]>;
+  /** For whoever holds the lease. */
+  writerOf(lease: Lease): RouterWriter;
   /** Gives leases back that are ours. */
   release(id: string, devices: readonly string[]): Promise<void>;
   /** The responder ends: its entry and its leases are free. */
@@ -152,7 +164,6 @@ export interface Ledger {
     sinceMs?: number;
     limit?: number;
   }): Promise<AuditEntry[]>;
-  setRouter(state: RouterState): Promise<void>;
   routers(): Promise<RouterState[]>;
   /** How many placements of each router are verified, not yet, and in error. */
   countPlacements(): Promise<{ router: string; verified: number; pending: number; failing: number }[]>;

@@ -10,6 +10,7 @@ import type { Kysely } from "kysely";
 import type { Dialect } from "./dialect.ts";
 import { LedgerError } from "./errors.ts";
 import * as beginning from "./migrations/0001-beginning.ts";
+import * as claims from "./migrations/0002-claims.ts";
 import type { Schema } from "./schema.ts";
 
 interface Migration {
@@ -17,7 +18,7 @@ interface Migration {
   up(db: Kysely<Schema>, dialect: Dialect): Promise<void>;
 }
 
-const migrations: readonly Migration[] = [beginning];
+const migrations: readonly Migration[] = [beginning, claims];
 
 /** The tables of 0001: where one of them stands without our list of migrations, it is somebody else's. */
 const firstTables = ["subjects", "sightings", "bans", "ban_targets", "placements", "leases", "audit"];

@@ -99,7 +99,7 @@ export interface Schema {
     foreign_members: number;
     mended: number;
   };
-  leases: { device: string; owner: string | null; renewals: number };
+  leases: { device: string; owner: string | null; renewals: number; claims: number };
   responders: { id: string; name: string; beats: number; started_at_ms: number; seen_at_ms: number };
   audit: {
     /** In the order they were written. */
@@ -184,7 +184,7 @@ export const routerColumns = [
   "mended",
 ] as const;
 
-export const leaseColumns = ["device", "owner", "renewals"] as const;
+export const leaseColumns = ["device", "owner", "renewals", "claims"] as const;
 
 export const responderColumns = [
   "id",

@@ -29,13 +29,7 @@ export function ledgerOver(engine: Engine): Ledger {
     nextEndOn: (place, nowMs) => read(() => nextEndOn(db, place, nowMs)),
     placementsOn: (router) => read(() => placements.placementsOn(db, router)),
     placementsOf: (subject) => read(() => placements.placementsOf(db, subject)),
-    intend: (router, subjects, atMs) => write((tx) => placements.intend(tx, router, subjects, atMs)),
-    placed: (router, subjects, atMs) => write((tx) => placements.placed(tx, router, subjects, atMs)),
-    misplaced: (router, errors, atMs) => write((tx) => placements.misplaced(tx, router, errors, atMs)),
     formerOn: (router) => read(() => placements.formerOn(db, router)),
-    revive: (router, subjects, atMs) => write((tx) => placements.revive(tx, router, subjects, atMs)),
-    removed: (router, subjects, atMs) => write((tx) => placements.removed(tx, router, subjects, atMs)),
-    missing: (router, subjects) => write((tx) => placements.missing(tx, router, subjects)),
 
     expire: async (nowMs) => {
       const all: { id: string; subject: string }[] = [];
@@ -49,11 +43,28 @@ export function ledgerOver(engine: Engine): Ledger {
     bannedSubjects: (nowMs) => read(() => bannedSubjects(db, nowMs)),
 
     interfacesOn: (router) => read(() => routers.interfacesOn(db, router)),
-    setInterface: (state) => write((tx) => routers.setInterface(tx, state)),
 
     beat: (responder) => write((tx) => leases.beat(tx, responder)),
     addLeases: (devices) => write((tx) => leases.addLeases(tx, devices)),
     claim: (id, seen) => write((tx) => leases.claim(tx, dialect, id, seen)),
+    writerOf: (lease) => {
+      const { device: router } = lease;
+      const fenced = <T>(work: Work<T>): Promise<T> =>
+        write(async (tx) => {
+          await leases.expectHeld(tx, dialect, lease);
+          return work(tx);
+        });
+      return {
+        intend: (subjects, atMs) => fenced((tx) => placements.intend(tx, router, subjects, atMs)),
+        placed: (subjects, atMs) => fenced((tx) => placements.placed(tx, router, subjects, atMs)),
+        misplaced: (errors, atMs) => fenced((tx) => placements.misplaced(tx, router, errors, atMs)),
+        removed: (subjects, atMs) => fenced((tx) => placements.removed(tx, router, subjects, atMs)),
+        revive: (subjects, atMs) => fenced((tx) => placements.revive(tx, router, subjects, atMs)),
+        missing: (subjects) => fenced((tx) => placements.missing(tx, router, subjects)),
+        setInterface: (state) => fenced((tx) => routers.setInterface(tx, { router, ...state })),
+        setRouter: (state) => fenced((tx) => routers.setRouter(tx, { router, ...state })),
+      };
+    },
     release: (id, devices) => write((tx) => leases.release(tx, id, devices)),
     leave: (id) => write((tx) => leases.leave(tx, id)),
     bury: (ids) => write((tx) => leases.bury(tx, ids)),
@@ -62,7 +73,6 @@ export function ledgerOver(engine: Engine): Ledger {
     countBanned: (nowMs) => read(() => countBanned(db, nowMs)),
     sightings: (query) => read(() => readSightings(db, query)),
     auditTrail: (query) => read(() => readAudit(db, query)),
-    setRouter: (state) => write((tx) => routers.setRouter(tx, state)),
     routers: () => read(() => routers.readRouters(db)),
     countPlacements: () => read(() => placements.countPlacements(db)),
     leases: () => read(() => leases.readLeases(db)),

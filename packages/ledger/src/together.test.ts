@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { Engine } from "./engine.ts";
 import { openLedger } from "./open.ts";
 import { writeTogether } from "./together.ts";
+import { writer } from "../test/parts/writer.ts";
 
 /** An engine whose transactions are only counted. */
 function countingEngine(): { engine: Engine; begun: () => number } {
@@ -55,7 +56,8 @@ describe("writes of one process", () => {
 
 test("what a write that fails beside others had written is undone, and what they wrote stays", async () => {
   const ledger = await openLedger({ file: ":memory:" });
-  const place = (subject: string): Promise<void> => ledger.intend("edge-1", [{ subject, family: 4 }], 1);
+  const edge = await writer(ledger, "edge-1");
+  const place = (subject: string): Promise<void> => edge.intend([{ subject, family: 4 }], 1);
   const outcomes = await Promise.allSettled([
     place("192.0.2.1"),
     place("192.0.2.2"),

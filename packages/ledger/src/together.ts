@@ -55,8 +55,8 @@ export function writeTogether(engine: Engine): Writer {
       for (const [index, { resolve }] of group.entries()) resolve(values[index]);
       return true;
     } catch (error) {
-      // Somebody's bug: whose, is found one by one. What the database cannot do for all it cannot do for one.
-      if (!(error instanceof LedgerError)) return false;
+      // Somebody's bug, or lost lease: whose, is found one by one. What the database cannot do for all it cannot do for one.
+      if (!(error instanceof LedgerError) || error.code === "lease-lost") return false;
       for (const { reject } of group) reject(error);
       return true;
     }

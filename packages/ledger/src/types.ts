@@ -173,6 +173,8 @@ export interface Lease {
   /** A responder's id; null when nobody has it. */
   owner: string | null;
   renewals: number;
+  /** How often it was claimed. With the owner it names one holding: a fencing token. */
+  claims: number;
 }
 
 export interface ResponderState {

@@ -4,6 +4,7 @@ import { expect, test } from "@jest/globals";
 import type { AuditEntry, InterfaceState, RouterState } from "../src/index.ts";
 import { onBothEngines } from "./parts/rig.ts";
 import { addressOf, ban, edge, minute, newBan, newSighting, noon, see, unban } from "./parts/values.ts";
+import { writer } from "./parts/writer.ts";
 
 const attacker = "203.0.113.7";
 
@@ -77,10 +78,11 @@ onBothEngines((store) => {
       enableAtMs: noon + minute,
     };
     const up: InterfaceState = { ...down, state: "enabled", changedAtMs: noon + 1, by: "ada", enableAtMs: null };
-    await ledger.setInterface(down);
-    await ledger.setInterface(down);
-    await ledger.setInterface({ ...down, name: "eth0" });
-    await ledger.setInterface(up);
+    const edge = await writer(ledger, "edge-1");
+    await edge.setInterface(down);
+    await edge.setInterface(down);
+    await edge.setInterface({ ...down, name: "eth0" });
+    await edge.setInterface(up);
     expect(await ledger.interfacesOn("edge-1")).toEqual([{ ...down, name: "eth0" }, up]);
     expect(await ledger.interfacesOn("core-1")).toEqual([]);
     const trail = await ledger.auditTrail({ router: "edge-1" });
@@ -101,9 +103,10 @@ onBothEngines((store) => {
       ...{ router: "edge-1", state: "ok", error: null, errorDetail: null, sinceMs: noon + 1 },
       ...{ reconciledAtMs: noon + 2, members: 12, foreign: 2, mended: 1 },
     };
-    await ledger.setRouter(held);
+    const edge = await writer(ledger, "edge-1");
+    await edge.setRouter(held);
     expect(await ledger.routers()).toEqual([held]);
-    await ledger.setRouter(ok);
+    await edge.setRouter(ok);
     expect(await ledger.routers()).toEqual([ok]);
   });
 

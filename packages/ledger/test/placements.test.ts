@@ -4,6 +4,7 @@ import { expect, test } from "@jest/globals";
 import type { Ledger, Place } from "../src/index.ts";
 import { onBothEngines } from "./parts/rig.ts";
 import { addressOf, ban, edge, minute, newBan, noon, unban } from "./parts/values.ts";
+import { writer } from "./parts/writer.ts";
 
 const attacker = "203.0.113.7";
 const core: Place = { key: "core-1", tags: ["core", "inside"] };
@@ -92,7 +93,7 @@ onBothEngines((store) => {
     const { add, remove } = await ledger.pendingOn(edge, noon + 1);
     expect([add.length, remove.map(({ subject }) => subject)]).toEqual([0, [attacker]]);
     expect(await ledger.pendingOn(core, noon + 1)).toEqual({ add: [], remove: [] });
-    await ledger.removed("edge-1", [attacker, "198.51.100.9"], noon + 2);
+    await (await writer(ledger, "edge-1")).removed([attacker, "198.51.100.9"], noon + 2);
     expect(await ledger.pendingOn(edge, noon + 2)).toEqual({ add: [], remove: [] });
     expect(await trail(ledger)).toEqual([`place ${attacker}`, `remove ${attacker}`]);
   });
@@ -100,7 +101,7 @@ onBothEngines((store) => {
   test("a placement is never lost between intend and placed", async () => {
     const ledger = await store.open();
     await ban(ledger, newBan({ subject: attacker }));
-    await ledger.intend("edge-1", [{ subject: attacker, family: 4 }], noon);
+    await (await writer(ledger, "edge-1")).intend([{ subject: attacker, family: 4 }], noon);
     // Whoever intended it died here. The ban ends before anybody knows whether the router took it.
     const next = await store.open();
     await unban(next, attacker, noon + 1);
@@ -118,8 +119,7 @@ onBothEngines((store) => {
   test("an intention that stands keeps what it says", async () => {
     const ledger = await store.open();
     await put(ledger, attacker);
-    await ledger.intend(
-      "edge-1",
+    await (await writer(ledger, "edge-1")).intend(
       [
         { subject: attacker, family: 4 },
         { subject: "198.51.100.1", family: 4 },
@@ -137,17 +137,16 @@ onBothEngines((store) => {
   test("placing clears errors, and is audited where it was not verified before", async () => {
     const ledger = await store.open();
     await put(ledger, attacker);
-    await ledger.placed("edge-1", [attacker], noon + 2);
+    await (await writer(ledger, "edge-1")).placed([attacker], noon + 2);
     expect(await trail(ledger)).toEqual([`place ${attacker}`]);
-    await ledger.misplaced(
-      "edge-1",
+    await (await writer(ledger, "edge-1")).misplaced(
       [{ subject: attacker, family: 4, error: "change-rejected", detail: "no" }],
       noon + 3,
     );
     expect(await ledger.placementsOn("edge-1")).toMatchObject([
       { appliedAtMs: null, verifiedAtMs: null, error: "change-rejected", errorDetail: "no", errorAtMs: noon + 3 },
     ]);
-    await ledger.placed("edge-1", [attacker], noon + 4);
+    await (await writer(ledger, "edge-1")).placed([attacker], noon + 4);
     expect(await ledger.placementsOn("edge-1")).toMatchObject([
       { appliedAtMs: noon + 4, verifiedAtMs: noon + 4, error: null, errorDetail: null, errorAtMs: null },
     ]);
@@ -159,7 +158,10 @@ onBothEngines((store) => {
     const bans = ["198.51.100.1", "198.51.100.2"].map((subject) => newBan({ subject, targets: ["tag:edge"] }));
     await ban(ledger, ...bans);
     const error = (subject: string, code: string) => ({ subject, family: 4 as const, error: code, detail: "15000" });
-    await ledger.misplaced("edge-1", [error("198.51.100.1", "group-full"), error("198.51.100.2", "save-failed")], noon);
+    await (await writer(ledger, "edge-1")).misplaced(
+      [error("198.51.100.1", "group-full"), error("198.51.100.2", "save-failed")],
+      noon,
+    );
     expect((await ledger.placementsOn("edge-1")).map(({ subject, error: code }) => [subject, code])).toEqual([
       ["198.51.100.1", "group-full"],
     ]);
@@ -175,8 +177,11 @@ onBothEngines((store) => {
   test("what found no room is asked for later, and then is ours", async () => {
     const ledger = await store.open();
     await ban(ledger, newBan({ subject: attacker }));
-    await ledger.misplaced("edge-1", [{ subject: attacker, family: 4, error: "group-full", detail: "" }], noon);
-    await ledger.intend("edge-1", [{ subject: attacker, family: 4 }], noon + 1);
+    await (await writer(ledger, "edge-1")).misplaced(
+      [{ subject: attacker, family: 4, error: "group-full", detail: "" }],
+      noon,
+    );
+    await (await writer(ledger, "edge-1")).intend([{ subject: attacker, family: 4 }], noon + 1);
     await unban(ledger, attacker, noon + 2);
     expect((await ledger.pendingOn(edge, noon + 2)).remove).toMatchObject([
       { subject: attacker, intendedAtMs: noon + 1 },
@@ -187,7 +192,7 @@ onBothEngines((store) => {
     const ledger = await store.open();
     await ban(ledger, newBan({ subject: attacker }));
     await put(ledger, attacker);
-    await ledger.missing("edge-1", [attacker, "198.51.100.9"], noon + 2);
+    await (await writer(ledger, "edge-1")).missing([attacker, "198.51.100.9"]);
     expect((await ledger.pendingOn(edge, noon + 2)).add).toMatchObject([{ subject: attacker }]);
     expect(await ledger.placementsOn("edge-1")).toMatchObject([
       { intendedAtMs: noon, appliedAtMs: null, verifiedAtMs: null },
@@ -198,9 +203,12 @@ onBothEngines((store) => {
     const ledger = await store.open();
     await put(ledger, "198.51.100.1");
     await put(ledger, "198.51.100.2");
-    await ledger.intend("edge-1", [{ subject: "198.51.100.3", family: 4 }], noon);
-    await ledger.intend("core-1", [{ subject: "198.51.100.3", family: 4 }], noon);
-    await ledger.misplaced("core-1", [{ subject: "198.51.100.3", family: 4, error: "save-failed", detail: "" }], noon);
+    await (await writer(ledger, "edge-1")).intend([{ subject: "198.51.100.3", family: 4 }], noon);
+    await (await writer(ledger, "core-1")).intend([{ subject: "198.51.100.3", family: 4 }], noon);
+    await (await writer(ledger, "core-1")).misplaced(
+      [{ subject: "198.51.100.3", family: 4, error: "save-failed", detail: "" }],
+      noon,
+    );
     expect(await ledger.countPlacements()).toEqual([
       { router: "core-1", verified: 0, pending: 0, failing: 1 },
       { router: "edge-1", verified: 2, pending: 1, failing: 0 },
@@ -210,16 +218,16 @@ onBothEngines((store) => {
   test("what was taken out is remembered as ours once, and is ours again when the router shows it again", async () => {
     const ledger = await store.open();
     await ban(ledger, newBan({ subject: attacker }));
-    await ledger.intend("edge-1", [{ subject: attacker, family: 4 }], noon);
-    await ledger.placed("edge-1", [attacker], noon);
+    await (await writer(ledger, "edge-1")).intend([{ subject: attacker, family: 4 }], noon);
+    await (await writer(ledger, "edge-1")).placed([attacker], noon);
     await unban(ledger, attacker, noon + 1);
     expect(await ledger.formerOn("edge-1")).toEqual([]);
-    await ledger.removed("edge-1", [attacker], noon + 2);
+    await (await writer(ledger, "edge-1")).removed([attacker], noon + 2);
     expect(await ledger.formerOn("edge-1")).toEqual([{ subject: attacker, family: 4 }]);
     expect([await ledger.placementsOn("edge-1"), await ledger.placementsOf(attacker)]).toEqual([[], []]);
     expect((await ledger.pendingOn({ key: "edge-1", tags: [] }, noon + 3)).remove).toEqual([]);
 
-    await ledger.revive("edge-1", [attacker, "198.51.100.9"], noon + 3);
+    await (await writer(ledger, "edge-1")).revive([attacker, "198.51.100.9"], noon + 3);
     expect(await ledger.formerOn("edge-1")).toEqual([]);
     expect((await ledger.pendingOn({ key: "edge-1", tags: [] }, noon + 3)).remove).toMatchObject([
       { subject: attacker },
@@ -229,11 +237,11 @@ onBothEngines((store) => {
 
   test("what was taken out and is banned again is ours from the moment that it is meant to be", async () => {
     const ledger = await store.open();
-    await ledger.intend("edge-1", [{ subject: attacker, family: 4 }], noon);
-    await ledger.removed("edge-1", [attacker], noon + 1);
+    await (await writer(ledger, "edge-1")).intend([{ subject: attacker, family: 4 }], noon);
+    await (await writer(ledger, "edge-1")).removed([attacker], noon + 1);
     await ban(ledger, newBan({ subject: attacker, targets: ["all"] }));
     expect((await ledger.pendingOn({ key: "edge-1", tags: [] }, noon + 2)).add).toMatchObject([{ placement: null }]);
-    await ledger.intend("edge-1", [{ subject: attacker, family: 4 }], noon + 2);
+    await (await writer(ledger, "edge-1")).intend([{ subject: attacker, family: 4 }], noon + 2);
     const { add } = await ledger.pendingOn({ key: "edge-1", tags: [] }, noon + 3);
     expect(add).toMatchObject([{ subject: attacker, placement: { intendedAtMs: noon + 2, verifiedAtMs: null } }]);
     expect(await ledger.formerOn("edge-1")).toEqual([]);
@@ -241,8 +249,8 @@ onBothEngines((store) => {
 
   test("it is forgotten when no backup can hold it any more", async () => {
     const ledger = await store.open();
-    await ledger.intend("edge-1", [{ subject: attacker, family: 4 }], noon);
-    await ledger.removed("edge-1", [attacker], noon + 1);
+    await (await writer(ledger, "edge-1")).intend([{ subject: attacker, family: 4 }], noon);
+    await (await writer(ledger, "edge-1")).removed([attacker], noon + 1);
     await ledger.prune({ sightingsMs: 0, bansMs: noon + 1, auditMs: 0 });
     expect(await ledger.formerOn("edge-1")).toHaveLength(1);
     await ledger.prune({ sightingsMs: 0, bansMs: noon + 2, auditMs: 0 });
@@ -255,19 +263,19 @@ onBothEngines((store) => {
     await ban(ledger, ...subjects.map((subject) => newBan({ subject })));
     const { add } = await ledger.pendingOn(edge, noon);
     expect(add).toHaveLength(10_000);
-    await ledger.intend("edge-1", add, noon);
-    await ledger.placed("edge-1", subjects, noon);
+    await (await writer(ledger, "edge-1")).intend(add, noon);
+    await (await writer(ledger, "edge-1")).placed(subjects, noon);
     expect(await ledger.pendingOn(edge, noon)).toEqual({ add: [], remove: [] });
     await ledger.expire(noon + 60 * minute);
     expect((await ledger.pendingOn(edge, noon)).remove).toHaveLength(10_000);
-    await ledger.removed("edge-1", subjects, noon);
+    await (await writer(ledger, "edge-1")).removed(subjects, noon);
     expect(await ledger.countPlacements()).toEqual([]);
   });
 });
 
 async function put(ledger: Ledger, subject: string): Promise<void> {
-  await ledger.intend("edge-1", [{ subject, family: 4 }], noon);
-  await ledger.placed("edge-1", [subject], noon + 1);
+  await (await writer(ledger, "edge-1")).intend([{ subject, family: 4 }], noon);
+  await (await writer(ledger, "edge-1")).placed([subject], noon + 1);
 }
 
 async function trail(ledger: Ledger): Promise<string[]> {

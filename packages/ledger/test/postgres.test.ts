@@ -5,6 +5,7 @@ import { openPostgres } from "../src/postgres.ts";
 import { ledgerOver } from "../src/sql-ledger.ts";
 import { atEnd, freshDatabase, opened, ownPostgres } from "./parts/rig.ts";
 import { addressOf, edge, newBan, noon } from "./parts/values.ts";
+import { writer } from "./parts/writer.ts";
 
 const server = ownPostgres();
 
@@ -49,16 +50,17 @@ test("a collision is repeated as a whole, and its work counts once", async () =>
 
 test("what is pending is of one moment, whatever is decided meanwhile", async () => {
   const url = await freshDatabase(server());
-  const [reader, writer] = [await opened({ url }), await opened({ url })];
+  const [reader, decider] = [await opened({ url }), await opened({ url })];
+  const its = await writer(decider, "edge-1");
   let done = false;
   const writing = (async () => {
     for (let at = 0; at < 60; at += 1) {
-      await writer.decide(async (deciding) => {
+      await decider.decide(async (deciding) => {
         await deciding.lock(["203.0.113.7"]);
         await deciding.addBans([newBan({ subject: "203.0.113.7" })]);
       });
-      await writer.intend("edge-1", [{ subject: "203.0.113.7", family: 4 }], noon);
-      await writer.decide((deciding) =>
+      await its.intend([{ subject: "203.0.113.7", family: 4 }], noon);
+      await decider.decide((deciding) =>
         deciding.endBans({ subjects: ["203.0.113.7"], because: "unban", by: "ada", reason: "", atMs: noon }),
       );
     }

@@ -6,18 +6,19 @@ import { child, onBothEngines } from "./parts/rig.ts";
 import { noon } from "./parts/values.ts";
 
 const attacker = "203.0.113.7";
+const migrations = [{ name: "0001-beginning" }, { name: "0002-claims" }];
 
 onBothEngines((store) => {
   test("processes that start at once on a new database make it once, and all find it whole", async () => {
     const children = Array.from({ length: 4 }, () => child(store.address(), "open"));
     for (const one of children) expect(await one.lines()).toEqual(["opened"]);
-    expect(await store.sql("select name from ledger_migrations")).toEqual([{ name: "0001-beginning" }]);
+    expect(await store.sql("select name from ledger_migrations")).toEqual(migrations);
   });
 
   test("ledgers that open a new database in the same moment make it once", async () => {
     const ledgers = await Promise.all(Array.from({ length: 8 }, store.open));
     expect(await Promise.all(ledgers.map((ledger) => ledger.leases()))).toEqual(Array(8).fill([]));
-    expect(await store.sql("select name from ledger_migrations")).toEqual([{ name: "0001-beginning" }]);
+    expect(await store.sql("select name from ledger_migrations")).toEqual(migrations);
   });
 
   test("processes that decide at once count exactly: one ban, at the threshold", async () => {

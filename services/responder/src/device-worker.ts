@@ -127,7 +127,7 @@ export class DeviceWorker {
       this.#failuresInARow++;
       this.#more = false;
       this.#dueAtMs = clock.nowMs() + this.#retryDelayMs();
-      await this.#giveBack(new Failure("ledger-away", error.message));
+      await this.#giveBack(new Failure(error.code === "lease-lost" ? "lease-lost" : "ledger-away", error.message));
       return undefined;
     }
   }
@@ -194,7 +194,7 @@ export class DeviceWorker {
   async #pass(): Promise<Failure | undefined> {
     const router = this.#router;
     if (router === undefined) return undefined;
-    const { ledger } = this.#options;
+    const { writer } = this.#options;
     await expire(this.#options);
     const waiting = this.#waiting.splice(0);
     const asked = new Set(waiting.flatMap(({ decision }) => (decision.kind === "enforce" ? decision.subjects : [])));
@@ -206,7 +206,7 @@ export class DeviceWorker {
       isAsked,
     );
     for (const { change, after } of interfaces.changes) {
-      if (others.get(change.key)?.kind === "done") await ledger.setInterface(after);
+      if (others.get(change.key)?.kind === "done") await writer.setInterface(after);
     }
     this.#more = more;
     const passing =
@@ -388,18 +388,17 @@ export class DeviceWorker {
   }
 
   async #showHeld({ code, detail }: Failure): Promise<void> {
-    const { ledger, clock, device } = this.#options;
+    const { ledger, writer, clock, device } = this.#options;
     try {
       const before = (await ledger.routers()).find(({ router }) => router === device.key);
       const last = { reconciledAtMs: null, members: 0, foreign: 0, mended: 0, ...before };
       const now = {
-        router: device.key,
         state: "held",
         error: code,
         errorDetail: detail,
         sinceMs: clock.nowMs(),
       } as const;
-      await ledger.setRouter({ ...last, ...now });
+      await writer.setRouter({ ...last, ...now });
     } catch (error) {
       // It is for people only, and in the log as well.
       if (!(error instanceof LedgerError)) throw error;

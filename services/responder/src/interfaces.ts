@@ -9,7 +9,7 @@
  * configuration tells (a static address; one from DHCP does not show).
  */
 
-import type { InterfaceState, Ledger } from "@logwarden/ledger";
+import type { InterfaceState, Ledger, RouterWriter } from "@logwarden/ledger";
 import type { Clock } from "@logwarden/shared/clock";
 import { Failure } from "@logwarden/shared/failure";
 import type { Device } from "@logwarden/shared/inventory";
@@ -26,7 +26,7 @@ export type InterfaceWish = Extract<Decision, { kind: "disable" | "enable" }>;
 /** A change, and what the ledger is told once it is on the router. */
 export interface InterfaceChange {
   change: Change;
-  after: InterfaceState;
+  after: Omit<InterfaceState, "router">;
 }
 
 /** Lines that an interface which comes up makes its daemons write arrive within this time. */
@@ -36,6 +36,7 @@ export interface InterfaceOptions {
   device: Device;
   client: VyosClient;
   ledger: Ledger;
+  writer: RouterWriter;
   clock: Clock;
   group: string;
   /** How long an open commit may take to end. */
@@ -44,7 +45,7 @@ export interface InterfaceOptions {
 
 /** @returns the change, or what became of the wish without one. @throws LedgerError */
 export async function planInterface(options: InterfaceOptions, wish: InterfaceWish): Promise<InterfaceChange | Result> {
-  const { device, ledger, clock } = options;
+  const { device, ledger, writer, clock } = options;
   const { name } = wish;
   const path = interfacePath(name);
   const op = disableOp(wish.kind === "disable" ? "set" : "delete", name);
@@ -55,7 +56,7 @@ export async function planInterface(options: InterfaceOptions, wish: InterfaceWi
   const proof: Proof = { kind: "disabled", path: op.path, interfacePath: path, present: wish.kind === "disable" };
   const change: Change = { key: `interface ${name}`, op, proof };
   const nowMs = clock.nowMs();
-  const common = { router: device.key, name, changedAtMs: nowMs };
+  const common = { name, changedAtMs: nowMs };
   if (wish.kind === "enable") {
     return { change, after: { ...common, state: "enabled", by: wish.by, reason: wish.reason, enableAtMs: null } };
   }
@@ -73,7 +74,7 @@ export async function planInterface(options: InterfaceOptions, wish: InterfaceWi
     });
     if (read.kind === "failed") return read;
     if (shows(read.state, proof)) return nothing("already-disabled", `${name} of ${device.key}`);
-    await ledger.setInterface({
+    await writer.setInterface({
       ...common,
       state: "enabled",
       by: "somebody",

@@ -76,13 +76,15 @@ export function startResponder(options: ResponderOptions): Responder {
   const leases = new Leases({
     ...options,
     devices: devices.map(({ key }) => key),
-    work: (key, mayWrite) => {
+    work: (lease, mayWrite) => {
+      const { device: key } = lease;
       const device = byKey.get(key);
       if (device === undefined) throw new Error(`a lease of ${key}, which is no device`);
       const ending = new AbortController();
       const tube = openTube([deviceTube(key)]);
       const connect = (): VyosClient => options.connect(device);
-      const worker = new DeviceWorker({ ...common, device, connect, tube, decider, orders, mayWrite });
+      const writer = common.ledger.writerOf(lease);
+      const worker = new DeviceWorker({ ...common, device, connect, tube, decider, orders, writer, mayWrite });
       workers.set(key, worker);
       const running = until(tube, worker.run(ending.signal));
       return async () => {

@@ -7,7 +7,7 @@
  * else of us writes there. A read that differs from the ledger is the drift: it is mended like any other difference.
  */
 
-import type { Ledger, Place, RouterState } from "@logwarden/ledger";
+import type { Ledger, Place, RouterState, RouterWriter } from "@logwarden/ledger";
 import type { Clock } from "@logwarden/shared/clock";
 import { adviceFor, Failure } from "@logwarden/shared/failure";
 import type { Device } from "@logwarden/shared/inventory";
@@ -24,6 +24,8 @@ export interface RouterOptions {
   /** A new client, with the key as its file holds it now. @throws Failure device-key-unreadable */
   connect: () => VyosClient;
   ledger: Ledger;
+  /** Of this router, under our lease. */
+  writer: RouterWriter;
   clock: Clock;
   group: string;
   groupMax: number;
@@ -121,7 +123,7 @@ export class Router {
    * @throws LedgerError
    */
   async pass(asked: ReadonlySet<string>, others: readonly Change[], mustRead: boolean): Promise<Pass> {
-    const { clock, ledger, log } = this.#options;
+    const { clock, writer, log } = this.#options;
     const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined, stopped: undefined };
     try {
       this.#expectLease();
@@ -138,7 +140,7 @@ export class Router {
         await this.#tellEvicted(firewall);
         return result;
       }
-      await ledger.intend(this.#place.key, firewall.sets, clock.nowMs());
+      await writer.intend(firewall.sets, clock.nowMs());
       log.say("plan.made", { device: this.#place.key, ops: requests.flat().length, requests: requests.length });
       const { group, configureTimeoutMs: patienceMs } = this.#options;
       // Whoever is allowed while we write, or halve a commit that failed, must not be in the next request: it is planned anew.
@@ -174,7 +176,7 @@ export class Router {
 
   /** Reads the groups, and tells the ledger what it did not know. @throws Failure when the router cannot be read */
   async #reconcile(): Promise<void> {
-    const { ledger, clock, log, group, groupMax, configureTimeoutMs: patienceMs } = this.#options;
+    const { ledger, writer, clock, log, group, groupMax, configureTimeoutMs: patienceMs } = this.#options;
     const router = this.#place.key;
     const read = await readMembers(this.client, { group, patienceMs, clock });
     if (read.kind === "failed") throw read.failure;
@@ -187,11 +189,7 @@ export class Router {
         (appliedAtMs ?? verifiedAtMs) !== null && !read.members[family].has(subject),
     );
     if (missing.length > 0) {
-      await ledger.missing(
-        router,
-        missing.map(({ subject }) => subject),
-        nowMs,
-      );
+      await writer.missing(missing.map(({ subject }) => subject));
     }
     const returned = missing.length > 0 || this.#wasAway ? await this.#takeBack(read.members, nowMs) : 0;
     this.#wasAway = false;
@@ -214,11 +212,10 @@ export class Router {
    * there is reason to think so (it was away, or lacks what it had): otherwise a person put it there by hand.
    */
   async #takeBack(members: Members, nowMs: number): Promise<number> {
-    const { ledger } = this.#options;
+    const { ledger, writer } = this.#options;
     const former = await ledger.formerOn(this.#place.key);
     const returned = former.filter(({ subject, family }) => members[family].has(subject));
-    await ledger.revive(
-      this.#place.key,
+    await writer.revive(
       returned.map(({ subject }) => subject),
       nowMs,
     );
@@ -256,21 +253,18 @@ export class Router {
 
   /** Once they are out of the group. */
   async #tellEvicted(firewall: FirewallPlan): Promise<void> {
-    const { ledger, clock, log, groupMax } = this.#options;
-    const router = this.#place.key;
+    const { writer, clock, log, groupMax } = this.#options;
     const full = firewall.evicted.filter(({ isNew }) => isNew);
     if (full.length === 0) return;
-    await ledger.misplaced(
-      router,
+    await writer.misplaced(
       full.map(({ subject, family }) => ({ subject, family, error: groupFull, detail: groupFullDetail })),
       clock.nowMs(),
     );
-    log.say("group.full", { device: router, evicted: full.length, max: groupMax });
+    log.say("group.full", { device: this.#place.key, evicted: full.length, max: groupMax });
   }
 
   async #tellLedger(results: readonly ChangeResult[]): Promise<void> {
-    const { ledger, clock } = this.#options;
-    const router = this.#place.key;
+    const { writer, clock } = this.#options;
     const done = results.filter(({ kind }) => kind === "done").map(({ change }) => change);
     const placed = done.filter(({ op }) => op.op === "set").map(({ key }) => key);
     const removed = done.filter(({ op }) => op.op === "delete").map(({ key }) => key);
@@ -287,9 +281,9 @@ export class Router {
         : [],
     );
     const nowMs = clock.nowMs();
-    if (placed.length > 0) await ledger.placed(router, placed, nowMs);
-    if (removed.length > 0) await ledger.removed(router, removed, nowMs);
-    if (errors.length > 0) await ledger.misplaced(router, errors, nowMs);
+    if (placed.length > 0) await writer.placed(placed, nowMs);
+    if (removed.length > 0) await writer.removed(removed, nowMs);
+    if (errors.length > 0) await writer.misplaced(errors, nowMs);
   }
 
   /** What is known of the members after the changes; and what went wrong, once for each reason. */
@@ -318,9 +312,8 @@ export class Router {
 
   /** What people are shown of the router. */
   async #setState(state: Pick<RouterState, "members" | "foreign" | "mended" | "reconciledAtMs">): Promise<void> {
-    const { ledger, clock } = this.#options;
-    const router = this.#place.key;
-    await ledger.setRouter({ router, state: "ok", error: null, errorDetail: null, sinceMs: clock.nowMs(), ...state });
+    const { writer, clock } = this.#options;
+    await writer.setRouter({ state: "ok", error: null, errorDetail: null, sinceMs: clock.nowMs(), ...state });
   }
 
   #sayFailed({ code, detail }: Failure): void {

@@ -3,6 +3,7 @@
 import { createClient, disableOp, type Op } from "@logwarden/vyos";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { linkDown, requestsOf, type Rig, type RigOptions, startRig, tube, until } from "./rig.ts";
+import { writer } from "@logwarden/ledger/test/writer";
 
 let rig: Rig;
 afterEach(() => rig.close());
@@ -68,7 +69,7 @@ test("a real fall later on disables it again", async () => {
   await rig.empty(tube(1));
   expect(isDown()).toBe(false);
   const [state] = await rig.ledger.interfacesOn("edge-1");
-  await rig.ledger.setInterface({ ...state!, changedAtMs: Date.now() - 60_000 });
+  await (await writer(rig.ledger, "edge-1")).setInterface({ ...state!, changedAtMs: Date.now() - 60_000 });
   await rig.put(tube(1), fall("eth1"));
   await until("it is down again", () => isDown());
 });

@@ -44,8 +44,8 @@ switch (verb) {
   }
   case "claim": {
     const [id = "", ...devices] = rest;
-    const seen = devices.map((device) => ({ device, owner: null, renewals: 0 }));
-    for (const device of await ledger.claim(id, seen)) say(device);
+    const seen = devices.map((device) => ({ device, owner: null, renewals: 0, claims: 0 }));
+    for (const { device } of await ledger.claim(id, seen)) say(device);
     break;
   }
   case "audit": {

@@ -8,7 +8,7 @@
  * they can end for anybody else: `mayWrite` says no as soon as we could not renew for two thirds of the time.
  */
 
-import { LedgerError, type Ledger } from "@logwarden/ledger";
+import { type Lease, LedgerError, type Ledger } from "@logwarden/ledger";
 import type { Clock } from "@logwarden/shared/clock";
 import type { Log } from "@logwarden/shared/log";
 import { share } from "./share.ts";
@@ -25,7 +25,7 @@ export interface LeasesOptions {
   /** After so long without a sign of life a responder's devices go to others. */
   leaseMs: number;
   /** Begins to work for a device. @returns ends it: resolves when nothing of it runs any more */
-  work: (device: string, mayWrite: () => boolean) => () => Promise<void>;
+  work: (lease: Lease, mayWrite: () => boolean) => () => Promise<void>;
 }
 
 /** So often within a lease's time it is renewed: two renewals may fail. */
@@ -36,6 +36,8 @@ const certainShare = 2 / 3;
 const buriedAfterLeases = 30;
 
 interface Worker {
+  /** Of the lease it works under: another number is another holding. */
+  claims: number;
   stop: () => Promise<void>;
   ending: Promise<void> | undefined;
   /** The lease may be somebody else's: it ends, and writes nothing more. */
@@ -119,9 +121,11 @@ export class Leases {
     const times = { startedAtMs: this.#startedAtMs, seenAtMs: clock.nowMs() };
     const { leases, responders } = await ledger.beat({ id, name, ...times });
     // Another may have taken what we held while we were away: first of all its worker must write no more.
-    const ours = new Set(leases.filter(({ owner }) => owner === id).map(({ device }) => device));
+    const ours = leases.filter(({ owner }) => owner === id);
+    const claimsOf = new Map(ours.map(({ device, claims }) => [device, claims]));
+    const lost = [...this.#workers].filter(([device, { claims }]) => claimsOf.get(device) !== claims);
     this.#end(
-      [...this.#workers.keys()].filter((device) => !ours.has(device)),
+      lost.map(([device]) => device),
       "taken",
     );
     this.#renewedAtMs = askedAtMs;
@@ -135,7 +139,9 @@ export class Leases {
     const claimed = take.length > 0 ? await ledger.claim(id, take) : [];
     const given = new Set(give);
     const known = new Set(devices);
-    for (const device of [...ours, ...claimed]) if (!given.has(device) && known.has(device)) this.#begin(device);
+    for (const lease of [...ours, ...claimed]) {
+      if (!given.has(lease.device) && known.has(lease.device)) this.#begin(lease);
+    }
   }
 
   #watch(id: string, counter: number): void {
@@ -160,12 +166,13 @@ export class Leases {
     if (dead.length > 0) await ledger.bury(dead);
   }
 
-  #begin(device: string): void {
+  #begin(lease: Lease): void {
+    const { device, claims } = lease;
     if (this.#workers.has(device)) return;
     this.#options.log.say("lease.taken", { device });
-    const worker: Worker = { stop: async () => undefined, ending: undefined, isLost: false };
+    const worker: Worker = { claims, stop: async () => undefined, ending: undefined, isLost: false };
     this.#workers.set(device, worker);
-    worker.stop = this.#options.work(device, () => !worker.isLost && this.#isCertain());
+    worker.stop = this.#options.work(lease, () => !worker.isLost && this.#isCertain());
   }
 
   /** Does not wait: a worker may be in the middle of a commit, and our other leases must be renewed meanwhile. */

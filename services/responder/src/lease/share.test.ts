@@ -40,7 +40,9 @@ test("every device has one responder, and no two differ by more than one device,
       fc.uniqueArray(fc.constantFrom(...names), { minLength: 1 }),
       (count, owners, responders) => {
         const devices = devicesOf(count);
-        const start = devices.map((device, number): Lease => ({ device, owner: owners[number] ?? null, renewals: 7 }));
+        const start = devices.map(
+          (device, number): Lease => ({ device, owner: owners[number] ?? null, renewals: 7, claims: 0 }),
+        );
         const shares = counts(settle(devices, start, responders), responders);
         expect(shares.reduce((sum, one) => sum + one, 0)).toBe(count);
         expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(1);
@@ -51,13 +53,15 @@ test("every device has one responder, and no two differ by more than one device,
 
 test("who has its share keeps it: a new replica takes only what others have too much", () => {
   const devices = devicesOf(6);
-  const start = devices.map((device, number): Lease => ({ device, owner: number < 3 ? "a" : "b", renewals: 1 }));
+  const start = devices.map(
+    (device, number): Lease => ({ device, owner: number < 3 ? "a" : "b", renewals: 1, claims: 0 }),
+  );
   const after = settle(devices, start, ["a", "b", "c"]);
   expect(counts(after, ["a", "b", "c"])).toEqual([2, 2, 2]);
   expect(after.filter(({ owner }, number) => owner === start[number]?.owner)).toHaveLength(4);
 });
 
 test("a device that is in no inventory any more is nobody's business", () => {
-  const leases: Lease[] = [{ device: "gone", owner: null, renewals: 0 }];
+  const leases: Lease[] = [{ device: "gone", owner: null, renewals: 0, claims: 0 }];
   expect(share({ id: "a", devices: [], leases, alive: new Set(["a"]) })).toEqual({ give: [], take: [] });
 });
