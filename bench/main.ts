@@ -5,7 +5,7 @@
  * a failure or Ctrl-C (a second Ctrl-C does not wait).
  */
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ensureSystemPackages } from "@logwarden/lab/system-packages";
 import { measureFleet, routersMax } from "./fleet.ts";
@@ -37,7 +37,7 @@ const usage = `npm run bench -- [latency|throughput|fleet|flood|parser] [OPTIONS
   --seed N          parser: another corpus (1)
   --soak-seconds N  parser: how long the queue is away in the soak (30)
   --json            everything that was measured, as JSON
-  --write           rewrites bench/RESULTS.md; measures everything
+  --write           rewrites the chapters of bench/RESULTS.md that are measured
   --help            this text
 `;
 
@@ -87,8 +87,8 @@ function readArguments(args: readonly string[]): Wanted | undefined {
   if (others.length > 0 || (first !== undefined && name === undefined)) {
     throw new Error(`expected ${names.join(", ")}, got ${JSON.stringify(positionals.join(" "))}`);
   }
-  if (values.write && (name !== undefined || values.only !== undefined || values.peers !== undefined)) {
-    throw new Error("expected --write without a name, --only and --peers: it rewrites every answer");
+  if (values.write && values.peers !== undefined) {
+    throw new Error("expected --write without --peers: a chapter of it is the answer for all of them");
   }
   if (values.n !== undefined && name === undefined) throw new Error(`expected --n with ${names.join(", ")}`);
   return {
@@ -136,7 +136,8 @@ async function run(wanted: Wanted, signal: AbortSignal): Promise<void> {
   if (wanted.json) process.stdout.write(`${JSON.stringify({ machine, reports }, undefined, 2)}\n`);
   else process.stdout.write(`\n${[...reports.map(asText), `${describe(machine).join("\n")}\n`].join("\n")}`);
   if (!wanted.write) return;
-  writeFileSync(new URL("RESULTS.md", import.meta.url), asMarkdown(reports, machine, [latencyAim, parserAim]));
+  const results = new URL("RESULTS.md", import.meta.url);
+  writeFileSync(results, asMarkdown(readFileSync(results, "utf8"), reports, machine, [latencyAim, parserAim]));
   say("bench/RESULTS.md is written");
 }
 

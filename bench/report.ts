@@ -27,26 +27,37 @@ export function asText({ question, answer, notes, ...tables }: Report): string {
   return `${parts.join("\n\n")}\n`;
 }
 
-/** The whole of RESULTS.md. */
-export function asMarkdown(reports: readonly Report[], machine: Machine, aims: readonly string[]): string {
+/**
+ * RESULTS.md with the chapters of these reports in place of the ones of the same name; all other chapters stay as they are.
+ * @param before its text until now
+ */
+export function asMarkdown(
+  before: string,
+  reports: readonly Report[],
+  machine: Machine,
+  aims: readonly string[],
+): string {
   const head = [
     "# What we measured",
-    "Written by `npm run bench -- --write`; do not edit. Each bench file opens with its question and says how it measures.",
+    "Each chapter is written by `npm run bench -- --write`, but where it says otherwise. Each bench file opens with its question and says how it measures.",
     aims.map((aim) => `Aim: ${aim}.`).join("\n\n"),
-    describe(machine, "- ").join("\n"),
-  ];
-  const chapters = reports.map(({ name, question, answer, notes, ...tables }) =>
-    [
-      ...[`## ${name}`, `**${question}**`, answer, ...allTables(tables)],
-      notes.map((note) => `- ${note}`).join("\n"),
-    ].join("\n\n"),
+  ].join("\n\n");
+  const chapters = new Map(
+    before
+      .split(/^(?=## )/m)
+      .filter((chapter) => chapter.startsWith("## "))
+      .map((chapter) => [chapter.slice(3, chapter.indexOf("\n")), chapter.trimEnd()]),
   );
-  return `${[...head, ...chapters].join("\n\n")}\n`;
+  for (const { name, question, answer, notes, ...tables } of reports) {
+    const known = [...notes, `Measured: ${describe(machine).join("; ")}.`].map((note) => `- ${note}`).join("\n");
+    chapters.set(name, [`## ${name}`, `**${question}**`, answer, ...allTables(tables), known].join("\n\n"));
+  }
+  return `${[head, ...chapters.values()].join("\n\n")}\n`;
 }
 
 /** The machine, a line each. */
-export function describe(machine: Machine, bullet = ""): string[] {
-  return Object.entries(machine).map(([what, value]) => `${bullet}${what}: ${value}`);
+export function describe(machine: Machine): string[] {
+  return Object.entries(machine).map(([what, value]) => `${what}: ${value}`);
 }
 
 function allTables({ columns, rows, more }: Pick<Report, "columns" | "rows" | "more">): string[] {

@@ -5,7 +5,7 @@
  *
  * One corpus after the other (0.1 %, 5 %, 50 % of the lines match); for each, rounds in which every system reads the
  * whole corpus once, so that what disturbs the machine disturbs all of them. Processor time, never the clock on the wall:
- * user and system of the receiving process, all threads, its start and its first 300 000 lines left out.
+ * user and system of the receiving process, all threads, its start and the lines it warms up on left out.
  */
 
 import { rmSync } from "node:fs";
