@@ -32,7 +32,7 @@ interface Candidate<T> extends Entry<T> {
   prefixSeen: boolean;
 }
 
-/** So many are tried one by one at the price of one search. */
+/** So many are tried one by one at the price of one search. What begins with a field costs more: all of it is read before the rest is looked at. */
 const triedDirectlyMax = 4;
 const space = 0x20;
 /** Shorter texts stand everywhere, and would make every step of the search short. */
@@ -45,12 +45,12 @@ export class Dispatcher<T> {
   /** Reused for every line, and never emptied: an array that is cut to nothing gives its memory back each time. */
   readonly #found: Candidate<T>[] = [];
   #count = 0;
-  /** There are so few that they are always found. */
+  /** There are so few that they are always found: each begins with fixed text, so that most lines are told at its first character. */
   readonly #areFew: boolean;
 
   constructor(entries: readonly Entry<T>[]) {
     const all = entries.map(({ form, owner }, order): Candidate<T> => ({ form, owner, order, prefixSeen: false }));
-    this.#areFew = all.length <= triedDirectlyMax;
+    this.#areFew = all.length <= triedDirectlyMax && all.every(({ form }) => form.prefix !== "");
     const { places, rest } = this.#areFew ? { places: [], rest: all } : placeAll(all);
     this.#places = places;
     const isSearched = ({ form }: Candidate<T>): boolean =>
