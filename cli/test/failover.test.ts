@@ -128,7 +128,7 @@ describeWhereAllowed(`two balancers${refused === undefined ? "" : ` (skipped: ${
     process.kill(-program.pid, "SIGKILL");
   };
 
-  /** Three seconds of knocks heard: somebody who wants the addresses back would have had them after three adverts, 0.9 s. */
+  /** Three seconds of knocks heard: somebody who wants the addresses back would have had them after three adverts, 0.75 s. */
   async function knocksHeard(): Promise<void> {
     const wanted = knocks.length + 300;
     await until("300 knocks more", () => knocks.length >= wanted);

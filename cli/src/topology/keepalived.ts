@@ -12,7 +12,7 @@ import type { Topology } from "@logwarden/shared/topology";
 
 /**
  * The higher, the less a backup waits beyond three adverts: (256 - priority) / 256 of an interval (RFC 5798 §6.1). 250 and
- * 240 are 7 and 19 ms, so that with adverts of 0.3 s the addresses move within a second; 255 is for who owns the address.
+ * 240 are 7 and 19 ms, so that with adverts of 0.25 s the addresses move within a second; 255 is for who owns the address.
  */
 const priorityFirst = 250;
 const priorityStep = 10;
@@ -76,7 +76,7 @@ vrrp_instance logwarden {
   virtual_router_id ${vrrp.id}
   # ${name} is number ${names.indexOf(name) + 1} of ${names.length}: only counts when several want the addresses at the same moment.
   priority ${priorityFirst - priorityStep * names.indexOf(name)}
-  # A master that is silent for three of these has gone: about ${(3 * vrrp.advertSeconds).toFixed(1)} s. 0.1 s flaps on a busy virtual machine.
+  # A master that is silent for three of these has gone: about ${Number((3 * vrrp.advertSeconds).toFixed(2))} s. 0.1 s flaps on a busy virtual machine.
   advert_int ${vrrp.advertSeconds}
   # To the peers alone: many networks, and all clouds, do not carry multicast. VRRPv3 has no authentication: let the firewall
   # take protocol 112 from the peers only.

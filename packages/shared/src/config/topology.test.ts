@@ -50,7 +50,7 @@ describe("a good topology", () => {
     expect(limits).toMatchObject({ connections: 4000, sourceConnections: 50, lameDuckSeconds: 8 });
     expect({ proxy, vrrp, haproxy }).toEqual({
       proxy: "v2",
-      vrrp: { id: 51, advertSeconds: 0.3 },
+      vrrp: { id: 51, advertSeconds: 0.25 },
       haproxy: { socket: "/run/haproxy/admin.sock", user: "haproxy" },
     });
   });

@@ -140,7 +140,7 @@ const Shape = z.strictObject({
         .min(0.1, "expected seconds, from 0.1 to 40")
         .max(40, "expected seconds, from 0.1 to 40")
         .refine((seconds) => Math.abs(seconds * 100 - Math.round(seconds * 100)) < 1e-6, "expected whole hundredths")
-        .default(0.3),
+        .default(0.25),
     })
     .prefault({}),
   haproxy: z
@@ -279,9 +279,9 @@ const examples: Record<string, string> = {
   queueConnections: "queueConnections: 500",
   lameDuckSeconds: "lameDuckSeconds: 8",
   proxy: "proxy: v2",
-  vrrp: "vrrp: { id: 51, advertSeconds: 0.3 }",
+  vrrp: "vrrp: { id: 51, advertSeconds: 0.25 }",
   id: "id: 51",
-  advertSeconds: "advertSeconds: 0.3",
+  advertSeconds: "advertSeconds: 0.25",
   haproxy: "haproxy: { socket: /run/haproxy/admin.sock }",
   socket: "socket: /run/haproxy/admin.sock",
   user: "user: haproxy",
