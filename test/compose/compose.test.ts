@@ -185,6 +185,25 @@ describe("the ledger", () => {
 });
 
 test(
+  "does what people ask for by the command, in a responder's container",
+  async () => {
+    const banned = await run("responder", ["logwarden", "bans", "--json"]);
+    expect(banned).toContain('"203.0.113.7"');
+    await run("responder", ["logwarden", "ban", "203.0.113.44", "--router", "router-2"]);
+    await until("203.0.113.44 on router-2", async () =>
+      members(await state("router-2"), "saved").includes("203.0.113.44"),
+    );
+    expect(members(await state("router-1"), "active")).not.toContain("203.0.113.44");
+    await run("responder", ["logwarden", "unban", "203.0.113.44"]);
+    await until(
+      "203.0.113.44 off router-2",
+      async () => !members(await state("router-2"), "saved").includes("203.0.113.44"),
+    );
+  },
+  testMs,
+);
+
+test(
   "when a responder is killed, its router goes to another one within the lease and a few beats, and bans go on",
   async () => {
     const [before] = await owners("router-1");
