@@ -44,8 +44,9 @@ global_defs {
   # Each command below drops to nobody (65534) by itself. A user other than root here would be the same, but keepalived
   # 2.2.7 (Debian 12) then kills itself in \`keepalived -t\` (its issue 2617; newer ones do not).
   script_user root
-  # Says again to whom the addresses belong: heals the neighbours' ARP tables after a short split.
-  vrrp_garp_master_refresh 10
+  # Says again to whom the addresses belong, once a second. After a split, in which both had them, the neighbours may have learned
+  # the one that has just given them up: until this is said, everything that they send is lost (with 10 here, five seconds of it).
+  vrrp_garp_master_refresh 1
   # A card that appears after keepalived has started is taken when it is there. One that goes and comes back is not: keepalived
   # 2.2.7 then says BACKUP and never takes over (its issue 1847), so that it must be started again with the card.
   dynamic_interfaces
