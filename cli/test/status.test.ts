@@ -116,6 +116,9 @@ describe("routers", () => {
       const { task, priority } = await take(it.queue, `logwarden.device.${router}`);
       expect({ ...task, priority }).toMatchObject({ type: "reconcile", host, by: "jo", priority: 100 });
     }
+    expect(await it.run("routers", "reconcile", "edge-1", "--restored")).toMatchObject({ code: 0 });
+    expect((await take(it.queue, "logwarden.device.edge-1")).task).toMatchObject({ type: "reconcile", restored: true });
+    expect(await it.run("routers", "check", "edge-1", "--restored")).toMatchObject({ code: 2 });
     expect((await it.json("routers", "reconcile", "--all")).value).toMatchObject({
       put: [{ router: "edge-1" }, { router: "edge-2" }],
     });

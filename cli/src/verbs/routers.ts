@@ -45,6 +45,10 @@ const words = {
 
 const options = {
   all: { type: "boolean", about: "check, reconcile: every router" },
+  restored: {
+    type: "boolean",
+    about: "reconcile: an older configuration was loaded there; what Logwarden took out since is taken out again",
+  },
   ...byOption,
   ...configOption,
   ...queuesOption,
@@ -60,10 +64,16 @@ export const routers: Verb = {
   words,
   text: `list is what the ledger knows. check reads the router itself, with the key and the certificate of the inventory, and changes
 nothing: it must run where the key files can be read. reconcile puts a task into each router's tube, and does not wait.
+A router that was restored from a backup is found out by itself when it was away, or lacks a ban; else say --restored.
 
 Exit code 1 when a router is wrong, or the ledger could not be read.`,
   options,
-  examples: ["logwarden routers", "logwarden routers check --all", "logwarden routers reconcile edge-1 edge-2"],
+  examples: [
+    "logwarden routers",
+    "logwarden routers check --all",
+    "logwarden routers reconcile edge-1 edge-2",
+    "logwarden routers reconcile edge-1 --restored",
+  ],
   json: {
     shape: z.union([
       z.strictObject({ routers: z.array(routerShape) }),
@@ -90,6 +100,7 @@ Exit code 1 when a router is wrong, or the ledger could not be read.`,
     }
     const inventory = givenInventory(values, context);
     const chosen = givenRouters(inventory, names, values.all === true);
+    if (values.restored === true && word !== "reconcile") throw new UsageError("--restored is for reconcile");
     if (word === "check") {
       // A client of HTTP with all that it needs: no other verb does.
       const { checkRouter } = await import("../routers/check.ts");
@@ -125,7 +136,10 @@ Exit code 1 when a router is wrong, or the ledger could not be read.`,
       givenNodes(values, context),
       tasks.map(({ tube, taskId, host }) => ({
         tube,
-        task: { host, type: "reconcile", v: 1, id: taskId, at: new Date().toISOString(), by: givenBy(values, context) },
+        task: {
+          ...{ host, type: "reconcile" as const, v: 1 as const, id: taskId, at: new Date().toISOString() },
+          ...{ by: givenBy(values, context), ...(values.restored === true ? { restored: true } : {}) },
+        },
       })),
     );
     const put = tasks.map(({ router, tube, taskId }, at) => ({ router, tube, taskId, node: nodes[at] ?? "" }));

@@ -199,6 +199,7 @@ export class DeviceWorker {
     const waiting = this.#waiting.splice(0);
     const asked = new Set(waiting.flatMap(({ decision }) => (decision.kind === "enforce" ? decision.subjects : [])));
     const isAsked = waiting.some(({ decision }) => decision.kind === "reconcile");
+    if (waiting.some(({ decision }) => decision.kind === "reconcile" && decision.isRestored)) router.wasRestored();
     const interfaces = await this.#planInterfaces(waiting);
     const { results, others, more, away, stopped } = await router.pass(
       asked,

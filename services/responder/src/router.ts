@@ -74,8 +74,8 @@ export class Router {
   #members: Members | undefined;
   #readAtMs = Number.NEGATIVE_INFINITY;
   #isFilling = false;
-  /** It was away since the last read: what it runs now may be an old backup. */
-  #wasAway = false;
+  /** Since the last read it was away, or somebody says so: what it runs now may be an old backup. */
+  #mayBeRestored = false;
 
   constructor(options: RouterOptions) {
     const { device, log } = options;
@@ -100,10 +100,15 @@ export class Router {
 
   /** The router is away: the next call uses a new connection and the key as its file holds it then, and reads the router first. */
   disconnect(): void {
-    this.#wasAway = true;
+    this.#mayBeRestored = true;
     this.#client?.close();
     this.#client = undefined;
     this.#members = undefined;
+  }
+
+  /** Somebody says that it runs an older configuration now. */
+  wasRestored(): void {
+    this.#mayBeRestored = true;
   }
 
   /** How many addresses its groups hold, as far as we know now; undefined: nobody knows. */
@@ -191,8 +196,8 @@ export class Router {
     if (missing.length > 0) {
       await writer.missing(missing.map(({ subject }) => subject));
     }
-    const returned = missing.length > 0 || this.#wasAway ? await this.#takeBack(read.members, nowMs) : 0;
-    this.#wasAway = false;
+    const returned = missing.length > 0 || this.#mayBeRestored ? await this.#takeBack(read.members, nowMs) : 0;
+    this.#mayBeRestored = false;
     const ours = new Set(placements.map(({ subject }) => subject));
     const all = [...read.members[4], ...read.members[6]];
     const foreign = all.filter((member) => !ours.has(member)).length - returned;
@@ -209,7 +214,7 @@ export class Router {
 
   /**
    * A router that runs an old backup shows what we took out since: it is ours again, and will be taken out again. Only when
-   * there is reason to think so (it was away, or lacks what it had): otherwise a person put it there by hand.
+   * there is reason to think so (it was away, or lacks what it had, or somebody says so): otherwise a person put it there by hand.
    */
   async #takeBack(members: Members, nowMs: number): Promise<number> {
     const { ledger, writer } = this.#options;

@@ -137,6 +137,23 @@ describe("a router is made right again", () => {
     await until("right again", () => running().join() === "10.0.0.2");
   });
 
+  test("when it runs an old backup that lacks nothing: as soon as somebody says so", async () => {
+    await start({}, { LOGWARDEN_RECONCILE_MS: "1000" });
+    await rig.put(tube(1), failed("10.0.0.1"));
+    await until("banned", () => saved().length === 1);
+    await order({ type: "unban", address: "10.0.0.1" });
+    await until("lifted", () => saved().length === 0);
+    await rig.empty(tube(1));
+    await restore(0, ["10.0.0.1", "10.9.9.9"]);
+    const reconcile = { host: "10.10.10.201", type: "reconcile" };
+    // It might be somebody's own: a reconciliation leaves it.
+    await rig.put(tube(1), { ...reconcile, id: `r-${++id}` });
+    await rig.empty(tube(1));
+    expect(running()).toHaveLength(2);
+    await rig.put(tube(1), { ...reconcile, id: `r-${++id}`, restored: true });
+    await until("right again", () => running().join() === "10.9.9.9");
+  });
+
   test("with one read and no request where nothing is wrong, however many bans there are; a stop asks nothing of it", async () => {
     const responder = await start();
     for (let n = 1; n <= 200; n++) await rig.put(tube(1), failed(`10.0.1.${n}`));

@@ -117,8 +117,8 @@ const orders = {
   interface_enable: { ...common, interface: z.string().min(1).max(64) },
   /** The ledger wants something else of this router than before: look, and do it. */
   enforce: { ...common, address: subject },
-  /** Read the router's groups and mend what differs. */
-  reconcile: { ...common },
+  /** Read the router's groups and mend what differs. `restored`: it runs an older configuration, and what was taken out of it since is ours. */
+  reconcile: { ...common, restored: z.boolean().optional() },
 } as const;
 
 const types = { ...events, ...orders } as const;

@@ -25,7 +25,7 @@ export type Decision =
   | { kind: "enforce"; subjects: readonly string[]; targets: readonly Target[] }
   | { kind: "disable"; name: string; policy: InterfacePolicy; reason: string; atMs: number }
   | { kind: "enable"; name: string; by: string; reason: string }
-  | { kind: "reconcile" };
+  | { kind: "reconcile"; isRestored: boolean };
 
 /** Why nothing is done: a closed list, since it is a metric label. */
 export type NothingReason =

@@ -25,7 +25,7 @@ export async function decideOrder(options: Deciding, asked: Asked<OrderTask>): P
     case "enforce":
       return { kind: "enforce", subjects: [task.address], targets: [`device:${place.key}`] };
     case "reconcile":
-      return { kind: "reconcile" };
+      return { kind: "reconcile", isRestored: task.restored === true };
     case "interface_enable":
       return { kind: "enable", name: task.interface, by: task.by ?? somebody, reason: task.reason ?? "" };
   }
