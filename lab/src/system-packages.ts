@@ -28,6 +28,8 @@ const packagesOfTests = {
   keepalived: "keepalived",
   curl: "curl",
   ip: "iproute2",
+  // prometheus itself and promtool: alarms and panels are asked of the real one.
+  promtool: "prometheus",
 } as const;
 
 /** What rsyslogd loads → its package. */
