@@ -26,6 +26,8 @@ export function namespacesRefused(): string | undefined {
 export class Namespaces {
   readonly #prefix: string;
   readonly #made: string[] = [];
+  /** This process is one of the machines. */
+  #isJoined = false;
 
   /** @param name of the network, to tell several of one process apart */
   constructor(name: string) {
@@ -85,6 +87,7 @@ export class Namespaces {
   join(addresses: readonly string[]): void {
     const [net, pid] = [this.#name("net"), String(process.pid)];
     this.#ip(..."link add name here netns".split(" "), net, ..."type veth peer name eth0 netns".split(" "), pid);
+    this.#isJoined = true;
     for (const address of addresses) this.#ip("address", "add", address, "dev", "eth0");
     this.#ip("link", "set", "lo", "up");
     this.#ip("link", "set", "eth0", "up");
@@ -103,6 +106,9 @@ export class Namespaces {
   }
 
   close(): void {
+    // The kernel ends a namespace, and the other ends of its cables, some time after it was deleted: ours is pulled out now.
+    if (this.#isJoined) ip(["link", "del", "eth0"]);
+    this.#isJoined = false;
     for (const name of this.#made.splice(0).reverse()) ip(["netns", "del", name]);
   }
 
