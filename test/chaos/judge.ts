@@ -75,6 +75,17 @@ export class Judge {
     return all.flat().filter(({ where }) => /logwarden\.(device|intake)/.test(where));
   }
 
+  /** Puts that parsers hold until a queue node has answered them: between two attempts they may wait for seconds. */
+  async #unanswered(): Promise<number> {
+    const counts = await Promise.all(
+      this.#system.parsers.map(async (parser) => {
+        const metrics = await (await fetch(`${this.#system.statusOf(parser)}/metrics`)).text();
+        return Number(/^logwarden_puts_unanswered (\d+)$/m.exec(metrics)?.[1]);
+      }),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
   /** Nothing is under way any more: no task in any tube, no put without an answer, nothing new in the ledger. */
   async quiet(limitMs = 60_000): Promise<void> {
     let last = "";
@@ -85,9 +96,10 @@ export class Judge {
       async () => {
         const jobs = await this.jobs().catch(() => undefined);
         const busy = jobs?.filter(({ ready, reserved, delayed }) => ready + reserved + delayed > 0);
-        left = JSON.stringify(busy);
+        const unanswered = await this.#unanswered().catch(() => Number.NaN);
+        left = `${JSON.stringify(busy)}, ${unanswered} puts without an answer`;
         const now = `${this.sightings().tasks.size} ${this.#linesReceived()}`;
-        if (busy?.length !== 0 || now !== last) {
+        if (busy?.length !== 0 || unanswered !== 0 || now !== last) {
           since = Date.now();
           last = now;
           return false;
@@ -203,7 +215,7 @@ export class Judge {
 
 /** Log lines have whole milliseconds. */
 const clockMs = 2;
-/** As long as nothing moves. A put that is repeated comes within this. */
+/** As long as nothing moves. */
 const quietMs = 400;
 
 function name(all: readonly string[], what: string): string[] {

@@ -403,6 +403,10 @@ export async function startSystem(options: SystemOptions) {
           });
         }
       },
+      statusOf: (parser: Unit): string => {
+        const at = Number(parser.name.slice("parser-".length)) - 1;
+        return `http://${host(111 + at)}:${ports.parserStatus}`;
+      },
       get parsers(): Unit[] {
         return of("parser").filter((unit) => inTopology.has(Number(unit.name.slice(7)) - 1));
       },
