@@ -30,6 +30,8 @@ const packagesOfTests = {
   ip: "iproute2",
   // prometheus itself and promtool: alarms and panels are asked of the real one.
   promtool: "prometheus",
+  // A machine with a systemd of its own, for the units.
+  "systemd-nspawn": "systemd-container",
 } as const;
 
 /** What rsyslogd loads → its package. */

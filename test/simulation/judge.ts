@@ -20,6 +20,8 @@ import type { World } from "./world.ts";
 
 /** The other ones' leases end so long after the last sign of life. */
 export const leaseMs = 10_000;
+/** How long a responder waits for the answer to a commit. */
+export const configureTimeoutMs = 20_000;
 
 /** So soon a ban is on every router that it means, when nothing is wrong: several commits, and a put that was lost once. */
 const reachMs = 10_000;
@@ -89,14 +91,15 @@ export class Judge {
 
   /**
    * Excused, since nobody can take back what is in a router: another's request that is open there already, when that other was
-   * paused, killed or cut off from the ledger, and so lost its lease, since shortly before that request began. Never excused: to
-   * begin one beside it that is not, however long oneself was paused or cut off.
+   * paused, killed or cut off from the ledger, and so lost its lease, since shortly before that request began. And one's own, when
+   * its time to answer was over. Never excused: to begin one beside another's that is not, however long oneself was paused.
    */
   onWrite(router: SimRouter, write: Write): void {
     const { world, hosts } = this.#of;
     for (const other of router.writes) {
       const troubledAtMs = hosts.get(other.who)?.troubledAtMs ?? Number.NEGATIVE_INFINITY;
       if (other.who !== write.who && troubledAtMs >= other.sinceMs - 2 * leaseMs) continue;
+      if (other.who === write.who && world.nowMs - other.sinceMs >= configureTimeoutMs) continue;
       world.violate(
         "writer",
         `${write.who} sends ${write.what} to ${router.key} while ${other.who}'s ${other.what} is open`,

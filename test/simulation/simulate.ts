@@ -11,7 +11,7 @@ import { Crowd } from "./crowd.ts";
 import { type Ending, unexplained, unfinished } from "./ending.ts";
 import { Faults } from "./faults.ts";
 import { Fleet } from "./fleet.ts";
-import { Judge } from "./judge.ts";
+import { configureTimeoutMs, Judge } from "./judge.ts";
 import { QueueNode } from "./queue-node.ts";
 import { Reference } from "./reference.ts";
 import { SimRouter } from "./router.ts";
@@ -82,7 +82,7 @@ export async function simulate({ seed, steps, trace }: Run): Promise<Result> {
       },
       batchTasksMax: random.pick([1, 3, 2000]),
       opsPerRequestMax: random.pick([1, 3, 2000]),
-      configureTimeoutMs: 20_000,
+      configureTimeoutMs,
       reconcileMs: 60_000,
     });
     ends.push(() => {

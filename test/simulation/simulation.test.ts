@@ -27,6 +27,12 @@ test("what a responder knew before it was paused is not written over what anothe
   expect(violations).toEqual([]);
 });
 
+// It hung with a commit for longer than anybody waits, was itself again, and was asked for the next before it came to the first.
+test("a router that hangs for longer than its responder waits is asked again: seed 22771", async () => {
+  const { violations } = await simulate({ seed: 22771, steps: 120, trace: false });
+  expect(violations).toEqual([]);
+});
+
 test("the same seed is the same run, to the last request", async () => {
   const first = await simulate({ seed: 5, steps: 40, trace: true });
   const second = await simulate({ seed: 5, steps: 40, trace: true });

@@ -3,7 +3,7 @@
  *
  *   read (when needed) ──▶ tell the ledger ──▶ pending ──▶ plan ──▶ intend ──▶ apply ──▶ tell the ledger
  *
- * The groups' members are read at the start, after every doubt, and every few minutes; in between they are known, since nobody
+ * The groups' members are read at the start, after every doubt and as long as it lasts, and every few minutes; in between they are known, since nobody
  * else of us writes there. A read that differs from the ledger is the drift: it is mended like any other difference.
  */
 
@@ -73,6 +73,11 @@ export class Router {
   /** Undefined when nobody knows: before the first read, and after a doubt. */
   #members: Members | undefined;
   #readAtMs = Number.NEGATIVE_INFINITY;
+  /**
+   * Until then a request whose answer was lost may still be carried out, by a router that stood still: what is read now may not be
+   * the last word. By the monotonic clock.
+   */
+  #doubtUntilMs = Number.NEGATIVE_INFINITY;
   #isFilling = false;
   /** Since the last read it was away, or somebody says so: what it runs now may be an old backup. */
   #mayBeRestored = false;
@@ -118,7 +123,9 @@ export class Router {
 
   /** When the groups are to be read again, by the monotonic clock. */
   get readDueMs(): number {
-    return this.#members === undefined ? Number.NEGATIVE_INFINITY : this.#readAtMs + this.#options.reconcileMs;
+    if (this.#members === undefined) return Number.NEGATIVE_INFINITY;
+    const dueMs = this.#readAtMs + this.#options.reconcileMs;
+    return this.#readAtMs < this.#doubtUntilMs ? Math.min(dueMs, this.#doubtUntilMs) : dueMs;
   }
 
   /**
@@ -132,7 +139,8 @@ export class Router {
     const result: Pass = { results: new Map(), others: new Map(), more: false, away: undefined, stopped: undefined };
     try {
       this.#expectLease();
-      if (mustRead || clock.monotonicMs() >= this.readDueMs) await this.#reconcile();
+      const nowMs = clock.monotonicMs();
+      if (mustRead || nowMs >= this.readDueMs || nowMs < this.#doubtUntilMs) await this.#reconcile();
       const neverBan = this.#options.neverBan();
       const firewall = await this.#plan(asked, neverBan);
       // A process that was stopped meanwhile goes on with what it believed then, and the router may have been another's since.
@@ -303,6 +311,7 @@ export class Router {
     }
     if (members === undefined || [...failures.values()].some(({ waiting }) => waiting !== "never")) {
       this.#members = undefined;
+      this.#doubtUntilMs = this.#options.clock.monotonicMs() + this.#options.configureTimeoutMs;
       return;
     }
     const next = { 4: new Set(members[4]), 6: new Set(members[6]) };
