@@ -49,10 +49,12 @@ for unit in "${units[@]}"; do
   done <"/proc/$pid/status" >>/out/sandbox || true
 done
 
-for unit in "${units[@]}"; do systemctl kill --signal=KILL --kill-whom=all "$unit"; done
-for unit in "${units[@]}"; do
-  until_fact "$unit is started again" restarted "$unit"
-done
+# HAProxy and keepalived are several processes each. In a container with version 1 of the control groups systemd is not told when
+# the last of them has gone, and waits for 90 s: there they are only restarted. cli/test/failover.test.ts kills them.
+alone=(beanstalkd logwarden-parser@1 logwarden-responder@1)
+for unit in "${alone[@]}"; do systemctl kill --signal=KILL "$unit"; done
+for unit in "${alone[@]}"; do until_fact "$unit is started again" restarted "$unit"; done
+systemctl restart haproxy keepalived
 in_use 203.0.113.8
 
 systemctl stop "${units[@]}"
