@@ -92,10 +92,11 @@ export class Fleet {
   /** Each learns of an edited list when it looks at the file. */
   tellNeverBan(): void {
     const { world, inventory } = this.#options;
-    const { neverBan } = inventory();
     for (const { host, responder } of this.processes) {
       world.after(world.random.between(0, 2000), () =>
         host.inside(() => {
+          // As the file is by then: of two edits in a second the first is never taken for the last.
+          const { neverBan } = inventory();
           host.neverBan = neverBan;
           void responder.setNeverBan(neverBan);
         }),
