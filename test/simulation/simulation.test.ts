@@ -33,6 +33,12 @@ test("a router that hangs for longer than its responder waits is asked again: se
   expect(violations).toEqual([]);
 });
 
+// The neighbour in its /64 left the never-ban list between two deliveries of one task, and the save failed.
+test("a task that comes again is about the ban that it led to: seed 24055", async () => {
+  const { violations } = await simulate({ seed: 24055, steps: 120, trace: false });
+  expect(violations).toEqual([]);
+});
+
 test("the same seed is the same run, to the last request", async () => {
   const first = await simulate({ seed: 5, steps: 40, trace: true });
   const second = await simulate({ seed: 5, steps: 40, trace: true });

@@ -209,8 +209,8 @@ async function decideTogether(
 
 function follow(subject: string, { place, chosen }: Happening<number>, verdict: Verdict): Decision {
   const nothing = (reason: NothingReason, detail: string): Decision => ({ kind: "nothing", reason, detail });
-  const enforce = ({ targets, dryRun, reason }: Pick<Ban, "targets" | "dryRun" | "reason">): Decision =>
-    dryRun ? nothing("dry-run", `would be banned: ${reason}`) : { kind: "enforce", subjects: [subject], targets };
+  const enforce = ({ targets, dryRun, reason }: Pick<Ban, "targets" | "dryRun" | "reason">, of = subject): Decision =>
+    dryRun ? nothing("dry-run", `would be banned: ${reason}`) : { kind: "enforce", subjects: [of], targets };
   // Where a ban is not on this router yet, the task waits for it, and is deleted when that is saved.
   const follows = (): Decision =>
     enforce({ targets: [`device:${place.key}`], dryRun: chosen.policy.dryRun, reason: "already" });
@@ -224,7 +224,8 @@ function follow(subject: string, { place, chosen }: Happening<number>, verdict: 
     case "already-banned":
       return follows();
     case "repeated":
-      if (verdict.ban !== undefined) return enforce(verdict.ban);
+      // Its ban, which an edit of the never-ban list since may have made another subject of the address.
+      if (verdict.ban !== undefined) return enforce(verdict.ban, verdict.ban.subject);
       return verdict.isCovered ? follows() : nothing("repeated", "counted when it came first");
     case "banned":
       return enforce(verdict.ban);
