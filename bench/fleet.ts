@@ -16,6 +16,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { readFileSync } from "node:fs";
 import { type Ledger, type NewBan, openLedger } from "@logwarden/ledger";
+import { writer } from "@logwarden/ledger/test/writer";
 import { Producer } from "@logwarden/queue";
 import { intakeTubes, taskTtrSeconds } from "@logwarden/shared/tubes";
 import { addressOp, createClient } from "@logwarden/vyos";
@@ -27,7 +28,6 @@ import { ledgerFile, memoryOf, startBenchResponder, startReplica, writeInventory
 import { type BenchRouter, bans, nowMs, routerMs, startBenchRouter, startBenchRouters } from "./router.ts";
 import { mean, quantiles, showNumber } from "./statistics.ts";
 import { pause, within } from "./wait.ts";
-import { writer } from "@logwarden/ledger/test/writer";
 
 export interface FleetOptions {
   routers: number;
@@ -350,6 +350,7 @@ async function writeBans(ledger: Ledger, addresses: readonly string[]): Promise<
       ...{ endsAtMs: atMs + 86_400_000, targets: ["device:edge-1"], dryRun: false },
     }),
   );
+  const edge = await writer(ledger, "edge-1");
   for (let from = 0; from < made.length; from += fillOps) {
     const some = made.slice(from, from + fillOps);
     const subjects = some.map(({ subject }) => subject);
@@ -357,11 +358,12 @@ async function writeBans(ledger: Ledger, addresses: readonly string[]): Promise<
       await deciding.lock(subjects, atMs);
       await deciding.addBans(some);
     });
-    const edge = await writer(ledger, "edge-1");
     await edge.intend(
       some.map(({ subject, family }) => ({ subject, family })),
       atMs,
     );
     await edge.placed(subjects, atMs);
   }
+  // Free, as after a stop: otherwise the responder that is measured would first wait until nobody shows a sign of life.
+  await ledger.release("test", ["edge-1"]);
 }
