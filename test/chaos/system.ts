@@ -403,12 +403,9 @@ export async function startSystem(options: SystemOptions) {
           });
         }
       },
-      statusOf: (parser: Unit): string => {
-        const at = Number(parser.name.slice("parser-".length)) - 1;
-        return `http://${host(111 + at)}:${ports.parserStatus}`;
-      },
+      statusOf: (parser: Unit): string => `http://${host(111 + indexOf(parser))}:${ports.parserStatus}`,
       get parsers(): Unit[] {
-        return of("parser").filter((unit) => inTopology.has(Number(unit.name.slice(7)) - 1));
+        return of("parser").filter((unit) => inTopology.has(indexOf(unit)));
       },
       /** What is not as it should be, in words; nothing: no fault is left in any part. */
       async ailing(): Promise<string[]> {
@@ -533,6 +530,11 @@ function ask(path: string, command: string): Promise<string> {
 async function haproxyPid(path: string): Promise<number | undefined> {
   const pid = /^Pid: (\d+)$/m.exec(await ask(path, "show info").catch(() => ""))?.[1];
   return pid === undefined ? undefined : Number(pid);
+}
+
+/** parser-1 is 0. */
+function indexOf(parser: Unit): number {
+  return Number(parser.name.slice("parser-".length)) - 1;
 }
 
 /** The parsers that one HAProxy has in service, by name. */

@@ -15,27 +15,17 @@ describe("whatever fails, the routers come to hold what the ledger wants, and no
   });
 });
 
-// The ledger went away between the router's answer and our writing it down.
-test("an address whose removal could not be written down is not taken for placed: seed 20353", async () => {
-  const { violations } = await simulate({ seed: 20353, steps: 120, trace: false });
-  expect(violations).toEqual([]);
-});
-
-// A responder was paused before it wrote down a removal; meanwhile another one had put the address back, and died.
-test("what a responder knew before it was paused is not written over what another one did since: seed 20591", async () => {
-  const { violations } = await simulate({ seed: 20591, steps: 120, trace: false });
-  expect(violations).toEqual([]);
-});
-
-// It hung with a commit for longer than anybody waits, was itself again, and was asked for the next before it came to the first.
-test("a router that hangs for longer than its responder waits is asked again: seed 22771", async () => {
-  const { violations } = await simulate({ seed: 22771, steps: 120, trace: false });
-  expect(violations).toEqual([]);
-});
-
-// The neighbour in its /64 left the never-ban list between two deliveries of one task, and the save failed.
-test("a task that comes again is about the ban that it led to: seed 24055", async () => {
-  const { violations } = await simulate({ seed: 24055, steps: 120, trace: false });
+test.each([
+  // The ledger went away between the router's answer and our writing it down.
+  [20353, "an address whose removal could not be written down is not taken for placed"],
+  // A responder was paused before it wrote down a removal; meanwhile another one had put the address back, and died.
+  [20591, "what a responder knew before it was paused is not written over what another one did since"],
+  // It hung with a commit for longer than anybody waits, was itself again, and was asked for the next before it came to the first.
+  [22771, "a router that hangs for longer than its responder waits is asked again"],
+  // The neighbour in its /64 left the never-ban list between two deliveries of one task, and the save failed.
+  [24055, "a task that comes again is about the ban that it led to"],
+])("seed %d: %s", async (seed) => {
+  const { violations } = await simulate({ seed, steps: 120, trace: false });
   expect(violations).toEqual([]);
 });
 

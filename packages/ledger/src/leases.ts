@@ -94,7 +94,7 @@ export async function expectHeld(
   const standing = db.selectFrom("leases").select(leaseColumns).where("device", "=", device);
   const lease = await locked(dialect, standing).executeTakeFirst();
   if (lease?.owner === owner && lease.claims === claims) return;
-  const now = lease?.owner === null ? "nobody" : (lease?.owner ?? "nobody");
+  const now = lease?.owner ?? "nobody";
   throw new LedgerError(
     "lease-lost",
     `expected the lease of ${device} with ${owner ?? "nobody"}, it was given to ${now}`,
