@@ -102,7 +102,9 @@ describe("ban", () => {
       subject: "203.0.113.9",
       router: "",
     };
-    await it.ledger.writeAudit([{ ...entry, reason: "never banned: allow 203.0.113.0/24", source: task.id ?? "" }]);
+    await it.ledger.decide((transaction) =>
+      transaction.audit([{ ...entry, reason: "never banned: allow 203.0.113.0/24", source: task.id ?? "" }]),
+    );
     expect(await running).toMatchObject({
       code: 1,
       stderr: "203.0.113.9: refused, never banned: allow 203.0.113.0/24\n",

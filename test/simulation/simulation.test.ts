@@ -24,6 +24,8 @@ test.each([
   [22771, "a router that hangs for longer than its responder waits is asked again"],
   // The neighbour in its /64 left the never-ban list between two deliveries of one task, and the save failed.
   [24055, "a task that comes again is about the ban that it led to"],
+  // The neighbour in its /64 came onto the never-ban list while the decision waited for the ledger.
+  [24981, "nobody is banned by a never-ban list that is no longer the list"],
 ])("seed %d: %s", async (seed) => {
   const { violations } = await simulate({ seed, steps: 120, trace: false });
   expect(violations).toEqual([]);

@@ -169,7 +169,6 @@ export interface Ledger {
   countPlacements(): Promise<{ router: string; verified: number; pending: number; failing: number }[]>;
   leases(): Promise<Lease[]>;
   responders(): Promise<ResponderState[]>;
-  writeAudit(entries: readonly AuditEntry[]): Promise<void>;
 
   /** Deletes sightings recorded before, ended bans that ended before, audit written before. @returns rows */
   prune(before: { sightingsMs: number; bansMs: number; auditMs: number }): Promise<number>;

@@ -1,6 +1,6 @@
 /** The ledger over SQL: each method is one transaction; prune and expire are several, bounded each. */
 
-import { readAudit, writeAudit } from "./audit.ts";
+import { readAudit } from "./audit.ts";
 import { bannedSubjects, countBanned, expireSome, isAnyOver, readBans } from "./bans.ts";
 import { decideIn } from "./decide.ts";
 import { type Engine, repeat, transact } from "./engine.ts";
@@ -77,7 +77,6 @@ export function ledgerOver(engine: Engine): Ledger {
     countPlacements: () => read(() => placements.countPlacements(db)),
     leases: () => read(() => leases.readLeases(db)),
     responders: () => read(() => leases.readResponders(db)),
-    writeAudit: (entries) => write((tx) => writeAudit(tx, entries)),
 
     prune: async (before) => {
       let rows = 0;

@@ -64,7 +64,7 @@ onBothEngines((store) => {
       ...differs,
     });
     const written = [entry({}), entry({ router: "edge-1" }), entry({ action: "evict", atMs: noon + 1, subject: "" })];
-    await ledger.writeAudit(written);
+    await ledger.decide((transaction) => transaction.audit(written));
     expect(await ledger.auditTrail({})).toEqual(written.toReversed());
     expect(await ledger.auditTrail({ subject: attacker, router: "edge-1" })).toEqual([written[1]]);
     expect(await ledger.auditTrail({ action: "clear", limit: 1 })).toEqual([written[1]]);
@@ -139,7 +139,9 @@ onBothEngines((store) => {
     const ledger = await store.open();
     await see(ledger, ...Array.from({ length: 5000 }, (_, at) => newSighting({ subject: addressOf(at) })));
     const entry = { atMs: noon, actor: "", subject: "", router: "", reason: "", source: "" };
-    await ledger.writeAudit(Array.from({ length: 5000 }, () => ({ ...entry, action: "clear" as const })));
+    await ledger.decide((transaction) =>
+      transaction.audit(Array.from({ length: 5000 }, () => ({ ...entry, action: "clear" as const }))),
+    );
     await see(ledger, newSighting({ subject: addressOf(4444), taskId: "kept" }));
     await store.sql("update sightings set recorded_at_ms = recorded_at_ms + 9 where task_id = 'kept'");
     expect(await ledger.prune({ sightingsMs: noon + 9, bansMs: noon, auditMs: noon + 9 })).toBe(14_999);

@@ -60,7 +60,7 @@ switch (verb) {
         reason: "",
         source: "",
       } as const;
-      await ledger.writeAudit([entry]);
+      await ledger.decide((transaction) => transaction.audit([entry]));
     }
     say("written");
     break;

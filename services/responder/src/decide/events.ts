@@ -26,6 +26,8 @@ type PeerUnban = { handle: number; subject: string; device: string; reason: stri
 
 /** A batch, sorted by what must be asked of the ledger. */
 interface Sorted {
+  /** By this list. */
+  neverBan: NeverBan;
   /** So many of the batch, from its front: all, or those before a turn. */
   taken: number;
   /** Decided already, by place in the batch. */
@@ -64,6 +66,7 @@ async function decidePart(options: Deciding, rest: readonly Asked<EventTask>[]):
     const found = await options.ledger.decide((transaction) =>
       decideTogether(options, transaction, sorted, asked, nowMs),
     );
+    if (found === undefined) return decidePart(options, rest);
     for (const [handle, decision] of found.decisions) decided.set(handle, decision);
     for (const { ban } of found.bans) {
       const { id, subject, type, device, reason, endsAtMs, targets, dryRun } = ban;
@@ -96,7 +99,8 @@ function sort(options: Deciding, asked: readonly Asked<EventTask>[], nowMs: numb
   const { policies, dryRun } = options;
   const neverBan = options.neverBan();
   const sorted: Sorted = {
-    ...{ taken: asked.length, decided: new Map(), happenings: new Map(), falls: [], logins: [], peerUnbans: [] },
+    ...{ neverBan, taken: asked.length, decided: new Map(), happenings: new Map() },
+    ...{ falls: [], logins: [], peerUnbans: [] },
   };
   for (const [handle, one] of asked.entries()) {
     const { task, taskId, place } = one;
@@ -154,18 +158,23 @@ function subjectFor(address: Address, ipv6Prefix: number, neverBan: NeverBan): S
   return neverBan.reasonForAnyOf(subject.prefix) === undefined ? subject : single(address);
 }
 
+/**
+ * @returns undefined, and nothing was written, when the never-ban list was edited while the ledger let us wait: bans of who is allowed now
+ * are ended when that happens (housekeeping.ts), and one made by the old list would come behind it
+ */
 async function decideTogether(
   options: Deciding,
   transaction: Transaction,
-  { happenings, falls, logins, peerUnbans }: Sorted,
+  { neverBan, happenings, falls, logins, peerUnbans }: Sorted,
   asked: readonly Asked[],
   nowMs: number,
-): Promise<{ decisions: Map<number, Decision>; bans: Judgement<number>["bans"] }> {
+): Promise<{ decisions: Map<number, Decision>; bans: Judgement<number>["bans"] } | undefined> {
   const { policies, newId } = options;
   const eventAgeMsMax = eventAgeMs(policies);
   const counted = [...happenings.keys(), ...falls.map(({ subject }) => subject)];
   const others = [...logins, ...peerUnbans].map(({ subject }) => subject);
   const facts = await transaction.lock([...new Set([...counted, ...others])], nowMs);
+  if (options.neverBan() !== neverBan) return undefined;
   for (const login of logins) await transaction.forget({ ...login, counters: policies.forgivingCounters });
   const { decisions, ended } = await endPeerBans(transaction, peerUnbans);
   const ids = asked.map(({ taskId }) => taskId);

@@ -36,15 +36,8 @@ type Order<K extends OrderTask["type"]> = Asked<Extract<OrderTask, { type: K }>>
 async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Promise<Decision> {
   const { ledger, clock, dryRun, newId, log } = options;
   const subject = mustParse(task.address);
-  const why = options.neverBan().reasonForAnyOf(subject.prefix);
   const by = task.by ?? somebody;
   const nowMs = clock.nowMs();
-  if (why !== undefined) {
-    await ledger.writeAudit([
-      { atMs: nowMs, actor: by, action: "refuse", subject: subject.text, router: "", reason: why, source: taskId },
-    ]);
-    return { kind: "nothing", reason: "never-ban", detail: `${subject.prefix.text}: ${why}` };
-  }
   const seconds = task.for ?? banSecondsDefault;
   const targets =
     (task.targets as Target[] | undefined) ?? (task.host === undefined ? ["all"] : [`device:${place.key}`]);
@@ -70,11 +63,22 @@ async function ban(options: Deciding, { task, taskId, place }: Order<"ban">): Pr
   };
   const made = await ledger.decide(async (transaction) => {
     await transaction.lock([subject.text], nowMs);
+    // Asked last: the list may have been edited while we waited for the ledger.
+    const why = options.neverBan().reasonForAnyOf(subject.prefix);
+    if (why !== undefined) {
+      await transaction.audit([
+        { atMs: nowMs, actor: by, action: "refuse", subject: subject.text, router: "", reason: why, source: taskId },
+      ]);
+      return why;
+    }
     const before = (await transaction.bansOfTasks([taskId])).get(taskId);
     if (before !== undefined) return before;
     await transaction.addBans([wanted]);
     return wanted;
   });
+  if (typeof made === "string") {
+    return { kind: "nothing", reason: "never-ban", detail: `${subject.prefix.text}: ${made}` };
+  }
   if (made.id === wanted.id) {
     const { id, reason, dryRun: isDry, endsAtMs } = wanted;
     const until = endsAtMs === null ? "permanent" : new Date(endsAtMs).toISOString();

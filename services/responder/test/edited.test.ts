@@ -1,0 +1,78 @@
+// The never-ban list is edited while a decision waits for the ledger, which is a real one.
+
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { type Ledger, openLedger } from "@logwarden/ledger";
+import { systemClock } from "@logwarden/shared/clock";
+import { parseInventory } from "@logwarden/shared/inventory";
+import type { Log } from "@logwarden/shared/log";
+import { Task } from "@logwarden/shared/task";
+import { createDecider, type Decision } from "../src/decide/decide.ts";
+
+const attacker = "2001:db8:0:1::1";
+const neighbour = "2001:db8:0:1::2";
+const wholeNetwork = "2001:db8:0:1::-2001:db8:0:1:ffff:ffff:ffff:ffff";
+const host = "10.10.10.201";
+
+const silent: Log = {
+  ...{ say: () => undefined, tally: () => ({ count: 0 }), teller: () => () => undefined, watch: () => undefined },
+  debug: false,
+};
+
+const inventoryThatAllows = (allow: readonly string[]) =>
+  parseInventory(JSON.stringify({ devices: { "edge-1": { address: host } }, allow }), "a test");
+
+let ledger: Ledger;
+beforeEach(async () => {
+  ledger = await openLedger({ file: ":memory:" });
+});
+afterEach(() => ledger.close());
+
+/** Decides the task; between its being asked and the ledger's turn, the list becomes `allow`. */
+async function decideWhileEdited(
+  task: Record<string, string>,
+  allow: readonly string[],
+): Promise<Decision | undefined> {
+  const { policies, ipv6Prefix, ...before } = inventoryThatAllows([]);
+  const edited = inventoryThatAllows(allow);
+  let { neverBan } = before;
+  const busy: Ledger = {
+    ...ledger,
+    decide: (work) => {
+      ({ neverBan } = edited);
+      return ledger.decide(work);
+    },
+  };
+  const decider = createDecider({
+    ...{ ledger: busy, clock: systemClock, policies, neverBan: () => neverBan, ipv6Prefix, unbanGraceMs: 0 },
+    ...{ dryRun: false, log: silent },
+  });
+  const place = { key: "edge-1", tags: [] };
+  const [decision] = await decider.decide([{ task: Task.parse({ host, ...task }), taskId: "t1", place }]);
+  return decision;
+}
+
+const banned = (): Promise<string[]> => ledger.bannedSubjects(Date.now());
+const failure = { type: "password_failed", from: attacker };
+
+test("the network of an attacker is banned", async () => {
+  await decideWhileEdited(failure, []);
+  expect(await banned()).toEqual([wholeNetwork]);
+});
+
+test("the network of somebody who is allowed meanwhile is not: the attacker alone is", async () => {
+  expect(await decideWhileEdited(failure, [neighbour])).toMatchObject({ kind: "enforce", subjects: [attacker] });
+  expect(await banned()).toEqual([attacker]);
+});
+
+test("who is allowed meanwhile is not banned for what a log says", async () => {
+  expect(await decideWhileEdited(failure, [attacker])).toMatchObject({ kind: "nothing", reason: "never-ban" });
+  expect(await banned()).toEqual([]);
+});
+
+test("nor because somebody asked for it, and the refusal is written down once", async () => {
+  const order = { type: "ban", address: attacker, by: "a person" };
+  expect(await decideWhileEdited(order, [attacker])).toMatchObject({ kind: "nothing", reason: "never-ban" });
+  expect(await banned()).toEqual([]);
+  const trail = await ledger.auditTrail({ subject: attacker });
+  expect(trail).toMatchObject([{ actor: "a person", action: "refuse", reason: `allow ${attacker}/128` }]);
+});
