@@ -125,8 +125,8 @@ export class Judge {
     if (router === undefined) return;
     const plannedAtMs = host.plannedAtMs.get(router.key) ?? Number.NEGATIVE_INFINITY;
     for (const subject of subjectsOf(task)) {
-      const isAbout = (ban: KnownBan): boolean =>
-        task.type === "enforce" || task.type === "unban" || reference.outcomes.get(taskId) === ban.id;
+      // An unban need not wait for a ban that was made since.
+      const isAbout = (ban: KnownBan): boolean => task.type === "enforce" || reference.outcomes.get(taskId) === ban.id;
       const bans = reference.bansOn(router.key, subject).filter(isAbout);
       const isWanted = bans.some((ban) => ban.addedAtMs < plannedAtMs && reference.isInForce(ban, world.wallMs));
       if (isWanted) this.#expectSaved(host, router, subject, taskId);
