@@ -8,7 +8,7 @@
 
 export interface Latin1 {
   readonly text: string;
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
 }
 
 /** @param text latin1 */

@@ -253,18 +253,42 @@ function inOnePiece(ascii: string): string {
   return Buffer.from(ascii, "latin1").toString("latin1");
 }
 
-/** A text as it stands between the quotes of ASCII-only JSON. */
+/** No field is longer; each character becomes six at most. */
+const escaped = Buffer.alloc(6 * reasonCharactersMax);
+
+/** A text as it stands between the quotes of ASCII-only JSON: what needs an escape as \uXXXX. */
 function escapeAscii(text: string): string {
   if (needsNoEscape(text)) return text;
+  if (text.length > reasonCharactersMax) {
+    return escapeAscii(text.slice(0, reasonCharactersMax)) + escapeAscii(text.slice(reasonCharactersMax));
+  }
+  let to = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (isPlain(code)) {
+      escaped[to++] = code;
+      continue;
+    }
+    escaped[to++] = backslash;
+    escaped[to++] = letterU;
+    for (let shift = 12; shift >= 0; shift -= 4) escaped[to++] = hexDigits[(code >> shift) & 0xf] as number;
+  }
   // One byte a character in memory as well: otherwise everything it is joined to is widened to two.
-  return Buffer.from(onlyAscii(JSON.stringify(text).slice(1, -1)), "latin1").toString("latin1");
+  return escaped.toString("latin1", 0, to);
+}
+
+const quotationMark = 0x22;
+const backslash = 0x5c;
+const letterU = 0x75;
+const hexDigits = Buffer.from("0123456789abcdef", "latin1");
+
+/** Whether the character stands for itself in ASCII-only JSON. */
+function isPlain(code: number): boolean {
+  return code >= 0x20 && code <= 0x7e && code !== quotationMark && code !== backslash;
 }
 
 function needsNoEscape(text: string): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return false;
-  }
+  for (let at = 0; at < text.length; at++) if (!isPlain(text.charCodeAt(at))) return false;
   return true;
 }
 

@@ -399,15 +399,14 @@ function readRight(steps: readonly Step[], bytes: Uint8Array, from: number, to: 
 /** Where the field ends that begins at `from`: at the first place where the text behind it stands. -1 when it is none. */
 function fieldEnd(kind: number, behind: Uint8Array, bytes: Uint8Array, from: number, to: number): number {
   const max = Math.min(to, from + fieldCharactersMax);
-  const stop = behind.length === 0 ? -1 : behind[0];
-  for (let at = from; at < max; at++) {
-    const code = bytes[at] as number;
-    if (code === stop && at > from && standsBefore(behind, bytes, at, to)) return at;
-    if (((characterKinds[code] as number) & kind) === 0) return -1;
-  }
-  if (max === from) return -1;
-  if (behind.length === 0) return max === to ? max : -1;
-  return standsBefore(behind, bytes, max, to) ? max : -1;
+  let limit = from;
+  while (limit < max && ((characterKinds[bytes[limit] as number] as number) & kind) !== 0) limit++;
+  if (behind.length === 0) return limit > from && limit === to ? limit : -1;
+  // It begins with what no such field holds, nearly always: then there is one place where it can stand.
+  if (((characterKinds[behind[0] as number] as number) & kind) === 0)
+    return limit > from && standsBefore(behind, bytes, limit, to) ? limit : -1;
+  for (let at = from + 1; at <= limit; at++) if (standsBefore(behind, bytes, at, to)) return at;
+  return -1;
 }
 
 /** Whether the text stands at `at`, all of it inside the line. */
@@ -418,12 +417,12 @@ function standsBefore(literal: Uint8Array, bytes: Uint8Array, at: number, to: nu
 /** Where the field begins that ends at `to`: behind the last place where the text before it stands. -1 when it is none. */
 function fieldBegin(kind: number, before: Uint8Array, bytes: Uint8Array, from: number, to: number): number {
   const min = Math.max(from + before.length, to - fieldCharactersMax);
-  const stop = before[before.length - 1];
-  for (let at = to; at >= min; at--) {
-    const code = bytes[at - 1] as number;
-    if (code === stop && at < to && standsAt(before, bytes, at - before.length)) return at;
-    if (((characterKinds[code] as number) & kind) === 0) return -1;
+  let limit = to;
+  while (limit > min && ((characterKinds[bytes[limit - 1] as number] as number) & kind) !== 0) limit--;
+  if (((characterKinds[before[before.length - 1] as number] as number) & kind) === 0) {
+    return limit < to && limit >= min && standsAt(before, bytes, limit - before.length) ? limit : -1;
   }
+  for (let at = to - 1; at >= limit; at--) if (standsAt(before, bytes, at - before.length)) return at;
   return -1;
 }
 
