@@ -68,11 +68,15 @@ export async function liftAllowed({ ledger, clock, neverBan, orders, log }: Hous
     if (why === undefined) continue;
     const ended = await ledger.decide(async (transaction) => {
       await transaction.lock([subject], nowMs);
+      // Edited while we waited: whoever edits it has everything looked at anew.
+      if (neverBan() !== list) return undefined;
       const because = { because: "allow-list", by: "responder", reason: why } as const;
       return transaction.endBans({ subjects: [subject], ...because, atMs: nowMs });
     });
-    for (const { id } of ended)
+    if (ended === undefined) return;
+    for (const { id } of ended) {
       log.say("ban.ended", { ban: id, address: subject, by: "responder", reason: "allow-list" });
+    }
     const placements = await ledger.placementsOf(subject);
     const targets = placements.map(({ router }): Target => `device:${router}`);
     await orders.give([subject], targets, { taskId: `allow-${ended[0]?.id ?? nowMs}`, by: "responder" }, "");

@@ -7,6 +7,7 @@ import { parseInventory } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
 import { Task } from "@logwarden/shared/task";
 import { createDecider, type Decision } from "../src/decide/decide.ts";
+import { liftAllowed } from "../src/housekeeping.ts";
 
 const attacker = "2001:db8:0:1::1";
 const neighbour = "2001:db8:0:1::2";
@@ -27,14 +28,10 @@ beforeEach(async () => {
 });
 afterEach(() => ledger.close());
 
-/** Decides the task; between its being asked and the ledger's turn, the list becomes `allow`. */
-async function decideWhileEdited(
-  task: Record<string, string>,
-  allow: readonly string[],
-): Promise<Decision | undefined> {
-  const { policies, ipv6Prefix, ...before } = inventoryThatAllows([]);
-  const edited = inventoryThatAllows(allow);
-  let { neverBan } = before;
+/** A ledger whose turn comes late: until it comes the list allows `before`, then `after`. */
+function editedMeanwhile(before: readonly string[], after: readonly string[]) {
+  const edited = inventoryThatAllows(after);
+  let { neverBan } = inventoryThatAllows(before);
   const busy: Ledger = {
     ...ledger,
     decide: (work) => {
@@ -42,10 +39,16 @@ async function decideWhileEdited(
       return ledger.decide(work);
     },
   };
-  const decider = createDecider({
-    ...{ ledger: busy, clock: systemClock, policies, neverBan: () => neverBan, ipv6Prefix, unbanGraceMs: 0 },
-    ...{ dryRun: false, log: silent },
-  });
+  return { ledger: busy, clock: systemClock, neverBan: () => neverBan, log: silent };
+}
+
+async function decideWhileEdited(
+  task: Record<string, string>,
+  allow: readonly string[],
+): Promise<Decision | undefined> {
+  const { policies, ipv6Prefix } = inventoryThatAllows([]);
+  const edited = editedMeanwhile([], allow);
+  const decider = createDecider({ ...edited, policies, ipv6Prefix, unbanGraceMs: 0, dryRun: false });
   const place = { key: "edge-1", tags: [] };
   const [decision] = await decider.decide([{ task: Task.parse({ host, ...task }), taskId: "t1", place }]);
   return decision;
@@ -75,4 +78,11 @@ test("nor because somebody asked for it, and the refusal is written down once", 
   expect(await banned()).toEqual([]);
   const trail = await ledger.auditTrail({ subject: attacker });
   expect(trail).toMatchObject([{ actor: "a person", action: "refuse", reason: `allow ${attacker}/128` }]);
+});
+
+test("nor is a ban lifted for the sake of a list that no longer allows whom it holds", async () => {
+  await decideWhileEdited(failure, []);
+  const orders = { give: () => Promise.reject(new Error("nobody is to be told")) };
+  await liftAllowed({ ...editedMeanwhile([neighbour], []), orders });
+  expect(await banned()).toEqual([wholeNetwork]);
 });
