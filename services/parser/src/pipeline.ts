@@ -11,7 +11,7 @@ import type { EventTask } from "@logwarden/shared/task";
 import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
 import type { Latin1 } from "./latin1.ts";
 import { decide } from "./decide/decide.ts";
-import { Fold } from "./decide/fold.ts";
+import { Fold, type Gathering, Sequence } from "./decide/gather.ts";
 import { createTaskIds } from "./decide/task-id.ts";
 import type { LogEvent, Recognizer } from "./recognize/recognize.ts";
 
@@ -51,7 +51,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   /** Of the rule that the last event was of: an attack makes many of one. */
   let lastRule = "";
   let lastTally: Tally = { count: 0 };
-  const fold = new Fold();
+  const gathered: Gathering = foldRepeats ? new Fold() : new Sequence();
   const ids = createTaskIds();
   /** When the lines of this read were received; one moment for all of them. */
   let at = "";
@@ -71,8 +71,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   function take(device: Device, event: LogEvent): void {
     count(event);
     if (event.mended !== undefined) log.say("line.mended", { device: device.key, reason: event.mended });
-    if (foldRepeats) fold.add(device, event);
-    else ask(device, event);
+    gathered.add(device, event);
   }
 
   function ask(device: Device, event: LogEvent): void {
@@ -110,7 +109,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       }
     },
     readEnd() {
-      if (foldRepeats) fold.drain(ask);
+      gathered.drain(ask);
       at = "";
       ids.nextRead();
     },

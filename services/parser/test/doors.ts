@@ -49,6 +49,8 @@ export interface DoorsOptions {
   reading?: Reading;
   /** Called with each line. */
   onLine?: (line: LineSeen) => void;
+  /** What a read led to is put here. */
+  onReadEnd?: () => void;
 }
 
 export interface Doors {
@@ -109,7 +111,10 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       lines.push(line);
       options.onLine?.(line);
     },
-    onReadEnd: () => readEnds++,
+    onReadEnd: () => {
+      readEnds++;
+      options.onReadEnd?.();
+    },
     ...(options.reading === undefined ? {} : { reading: options.reading }),
   });
 

@@ -90,7 +90,7 @@ test("while reading pauses datagrams are held to a bound, in order; what is abov
 });
 
 test("held datagrams that fill the queue again stay held", async () => {
-  await open({ onLine: () => doors.receiver.pause() });
+  await open({ onReadEnd: () => doors.receiver.pause() });
   doors.receiver.pause();
   for (let n = 1; n <= 3; n++) await doors.datagram(line(n), edge.address);
   await until("all are held", async () => (await doors.metric("udp_held_bytes")) === 3 * (line(1).length + 512));

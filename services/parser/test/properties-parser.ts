@@ -19,7 +19,7 @@ export const frameBytesMax = 8192;
 
 type EventName = Parameters<Log["say"]>[0];
 
-/** What became of a piece of a stream, in the order in which it became it. Ids and times are left out: they are never the same. */
+/** What became of a piece of a stream. Ids and times are left out: they are never the same. */
 export type Outcome = { line: string } | { fault: string } | { task: Record<string, unknown> };
 
 export const inventory: Inventory = parseInventory(
@@ -161,15 +161,16 @@ export function outcomesOf(
   recognizer: Recognizer,
 ): { outcomes: Outcome[]; stream: Stream; parser: ParserInProcess } {
   const outcomes: Outcome[] = [];
+  const tasks: Outcome[] = [];
   const parser = new ParserInProcess({
     recognizer,
     onLine: (read, from, to) => void outcomes.push({ line: read.text.slice(from, to) }),
     onFault: (fault) => void outcomes.push({ fault }),
-    onTask: ({ id: _id, at: _at, ...task }) => void outcomes.push({ task }),
+    onTask: ({ id: _id, at: _at, ...task }) => void tasks.push({ task }),
   });
   const stream = parser.open();
   pushAll(stream, bytes, cuts);
-  return { outcomes, stream, parser };
+  return { outcomes: [...outcomes, ...tasks], stream, parser };
 }
 
 class CountingLog implements Log {

@@ -93,8 +93,11 @@ export async function openUdpListener(
     held = [];
     heldBytes = 0;
     for (const message of messages) {
-      if (!paused || whatever) pass(message);
-      else {
+      if (!paused || whatever) {
+        pass(message);
+        // What it leads to is put at once: that may fill the window.
+        options.onReadEnd();
+      } else {
         held.push(message);
         heldBytes += message.to + heldOverheadBytes;
       }

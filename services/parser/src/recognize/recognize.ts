@@ -12,7 +12,6 @@
  * Pure. Fields of an event are decoded to UTF-8 here; everything before is latin1 (latin1.ts).
  */
 
-import { setFlagsFromString } from "node:v8";
 import { type Address, readAddress } from "@logwarden/shared/ip";
 import type { EventType, PeerAction } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
@@ -86,15 +85,8 @@ const repeatDigitsMax = 9;
 /** What a task holds (flow/task.ts); names of Linux are at most 15 (IFNAMSIZ), and of other systems not much longer. */
 const interfaceCharactersMax = 64;
 
-/**
- * V8 compiles into one function what it calls, up to so much bytecode: 920 by default, and the path of a line through the pipeline is
- * longer. A twelfth less CPU per line than by default, whether few lines match or half of them; more than this gains nothing.
- */
-const inlinedBytecodeMax = 3000;
-
 /** @param rules in the order in which they are tried */
 export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
-  setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${inlinedBytecodeMax}`);
   const places = new Int32Array(2 * fieldsMax);
   const forms = rules.map((one) => formsOf(one, places));
   const rulesOf = new Map<string, number[]>();
