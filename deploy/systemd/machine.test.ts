@@ -27,6 +27,8 @@ const packaged = ["beanstalkd", "haproxy", "keepalived"];
 
 /** A root file system for it: the host's /usr, and an /etc of its own. */
 function makeMachine(): string {
+  // Where the machine has a place of its own for what it compiles.
+  mkdirSync(`${root}.cache`, { recursive: true });
   const directory = mkdtempSync(`${tmpdir()}/logwarden-machine-`);
   // Its users other than root go through it.
   chmodSync(directory, 0o755);
@@ -88,7 +90,7 @@ function makeMachine(): string {
 const container = (directory: string, ...args: string[]): string[] => [
   ...["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", `--directory=${directory}`],
   ...[`--machine=logwarden-${process.pid}`, "--bind-ro=/usr", `--bind-ro=${root}:/opt/logwarden`],
-  ...[`--bind-ro=${process.execPath}:/opt/node`, ...args],
+  ...[`--bind-ro=${process.execPath}:/opt/node`, "--tmpfs=/opt/logwarden/.cache:mode=0755", ...args],
 ];
 
 /** Whether a machine can be made here; if not, why. Asked by making one that does nothing. */
@@ -136,6 +138,14 @@ if (why !== undefined) process.stderr.write(`no machine of systemd can be made h
     expect(read("ends").at(-1)).toBe("done");
     const ends = read("ends").filter((line) => services.some((service) => line.startsWith(service)));
     expect(ends).toEqual(services.map((service) => `${service} success 0`));
+  });
+
+  test("has compiled each service, and no service may change what it runs", () => {
+    const found = read("compiled").map((line) => line.trim().split(" "));
+    expect(found.map(([, ...rest]) => rest)).toEqual(
+      ["parser", "responder"].map((service) => [`/opt/logwarden/.cache/${service}/`, "root", "644"]),
+    );
+    for (const [files] of found) expect(Number(files)).toBeGreaterThan(50);
   });
 
   test("runs our services as nobody special: no root, no capability, no new rights, no call that they do not need", () => {

@@ -41,7 +41,7 @@ export interface FaultKind {
 const seconds = (count: number): number => Math.ceil(count * linesPerSecond);
 /**
  * What is written to a process that was killed until the kernel has closed its sockets, and so until its peer can know: it frees
- * the process's memory first, 10 ms for a parser on an idle machine. On two busy processors a Node of ours took 30 to 100 ms to
+ * the process's memory first, 8 ms for a parser on an idle machine. On two busy processors a Node of ours took 30 to 100 ms to
  * go, and just those lines that were written before HAProxy's "SD" were lost.
  */
 const dyingSeconds = 0.25;
