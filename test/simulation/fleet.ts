@@ -98,6 +98,7 @@ export class Fleet {
           // As the file is by then: of two edits in a second the first is never taken for the last.
           const { neverBan } = inventory();
           host.neverBan = neverBan;
+          host.neverBanSinceMs = world.nowMs;
           void responder.setNeverBan(neverBan);
         }),
       );

@@ -13,8 +13,9 @@ export class Host {
   readonly name: string;
   readonly world: World;
   readonly clock: Clock;
-  /** The list that it was told last. */
+  /** The list that it was told last, and when. */
   neverBan: NeverBan;
+  neverBanSinceMs = Number.NEGATIVE_INFINITY;
   /** The ledger does not answer it. */
   isCutOff = false;
   /** By router: when it last asked the ledger what is pending there. */

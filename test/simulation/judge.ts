@@ -141,6 +141,8 @@ export class Judge {
     const { world, evicts } = this.#of;
     const prefix = parseSubject(subject)?.prefix;
     if (evicts || (prefix !== undefined && host.neverBan.reasonForAnyOf(prefix) !== undefined)) return;
+    // Planned by another list, which may have forbidden it: then it must get there in time all the same (expectInTime).
+    if (host.neverBanSinceMs >= (host.plannedAtMs.get(router.key) ?? 0)) return;
     // By somebody's hand, and ours to keep only when it is gone.
     if (!router.setByUs.has(subject) && router.running.members.has(subject)) return;
     if (router.saved.members.has(subject)) return;

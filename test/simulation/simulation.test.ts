@@ -26,6 +26,8 @@ test.each([
   [24055, "a task that comes again is about the ban that it led to"],
   // The neighbour in its /64 came onto the never-ban list while the decision waited for the ledger.
   [24981, "nobody is banned by a never-ban list that is no longer the list"],
+  // Planned by the old list, settled when the edited one had been read.
+  [28796, "what a list forbade gets to its router when the list no longer does"],
 ])("seed %d: %s", async (seed) => {
   const { violations } = await simulate({ seed, steps: 120, trace: false });
   expect(violations).toEqual([]);

@@ -54,6 +54,8 @@ export interface Condition {
   sizes: { 4: number; 6: number } | undefined;
 }
 
+/** Everybody has read an edited never-ban list by then, give or take; and one look costs the ledger little. */
+const refusedAgainMs = 2000;
 /** Three probes fit into one pause, so that a slow one does not let the tube loose. */
 const holdSeconds = 30;
 /** Growing from one to ten seconds: a router that reboots is back in use within ten seconds of answering. */
@@ -315,7 +317,8 @@ export class DeviceWorker {
       ),
     ];
     const reads = nowMs + Math.max(0, router.readDueMs - clock.monotonicMs());
-    this.#dueAtMs = Math.min(reads, ...ends.filter((end) => typeof end === "number"));
+    const refused = router.isRefusing ? nowMs + refusedAgainMs : Number.POSITIVE_INFINITY;
+    this.#dueAtMs = Math.min(reads, refused, ...ends.filter((end) => typeof end === "number"));
   }
 
   #retryDelayMs(): number {

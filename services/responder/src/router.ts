@@ -79,6 +79,8 @@ export class Router {
    */
   #doubtUntilMs = Number.NEGATIVE_INFINITY;
   #isFilling = false;
+  /** The last plan left bans out because the never-ban list holds them. */
+  #isRefusing = false;
   /** Since the last read it was away, or somebody says so: what it runs now may be an old backup. */
   #mayBeRestored = false;
 
@@ -129,6 +131,14 @@ export class Router {
   }
 
   /**
+   * Bans in force wait here that the never-ban list forbids: whoever made them goes by an edited list that we have not read yet, or
+   * they are about to be ended.
+   */
+  get isRefusing(): boolean {
+    return this.#isRefusing;
+  }
+
+  /**
    * Brings the router one commit nearer to what the ledger wants, and commits the other changes, each in a request of its own.
    * @param asked subjects that somebody asks for: they are tried again, whatever the router said before
    * @param mustRead whether the groups are read even if they are known
@@ -143,6 +153,7 @@ export class Router {
       if (mustRead || nowMs >= this.readDueMs || nowMs < this.#doubtUntilMs) await this.#reconcile();
       const neverBan = this.#options.neverBan();
       const firewall = await this.#plan(asked, neverBan);
+      this.#isRefusing = firewall.refused.length > 0;
       // A process that was stopped meanwhile goes on with what it believed then, and the router may have been another's since.
       this.#expectLease();
       for (const [subject, outcome] of this.#settleUnsent(firewall)) result.results.set(subject, outcome);

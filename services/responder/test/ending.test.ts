@@ -86,6 +86,26 @@ describe("a ban ends", () => {
   });
 });
 
+test("a ban that a list forbade gets to the router when the list no longer does, with nothing else going on", async () => {
+  const responder = await start({ inventory: { allow: ["10.0.0.1"] } });
+  const address = "10.0.0.1";
+  // As another responder makes it, which has read the edited file a moment sooner.
+  await rig.ledger.decide(async (transaction) => {
+    const now = Date.now();
+    await transaction.lock([address], now);
+    const what = { id: "b", subject: address, family: 4, origin: "person", type: "ban", rule: "", reason: "" } as const;
+    const whose = { by: "jo", device: "", taskId: "t", targets: ["all"], dryRun: false } as const;
+    await transaction.addBans([{ ...what, ...whose, startedAtMs: now, endsAtMs: null }]);
+  });
+  await rig.put(tube(1), { type: "enforce", host: ban(address).host, address, id: "t.0" });
+  await responder.said("plan.empty", ({ reason }) => reason === "never-ban");
+  await rig.empty(tube(1));
+  const path = `${rig.directory}/logwarden.yaml`;
+  const file = parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+  writeFileSync(path, stringify({ ...file, allow: [] }));
+  await until("banned", () => saved().includes(address));
+});
+
 describe("a router is made right again", () => {
   const restore = async (router: number, members: readonly string[]): Promise<void> => {
     const { key, url, fingerprint } = rig.access(router);
