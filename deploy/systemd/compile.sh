@@ -6,11 +6,11 @@
 set -eu
 cd "$(dirname "$0")/../.."
 node=${1:-/usr/bin/node}
+mkdir -p .cache
 for service in parser responder; do
   user=logwarden-$service
   cache=$PWD/.cache/$service
   rm -rf "$cache"
-  mkdir -p .cache
   install -d -o "$user" "$cache"
   setpriv --reuid="$user" --regid="$user" --clear-groups \
     env NODE_COMPILE_CACHE="$cache" "$node" "services/$service/src/main.ts" --help > /dev/null

@@ -92,7 +92,8 @@ export class Judge {
   /**
    * Excused, since nobody can take back what is in a router: another's request that is open there already, when that other was
    * paused, killed or cut off from the ledger, and so lost its lease, since shortly before that request began. And one's own, when
-   * its time to answer was over. And one that its router comes to when its sender is dead. Never excused: to begin one beside another's that is not, however long oneself was paused.
+   * its time to answer was over. And one that its router comes to when its sender is dead. Never excused:
+   * to begin one beside another's that is not, however long oneself was paused.
    */
   onWrite(router: SimRouter, write: Write): void {
     const { world, hosts } = this.#of;

@@ -4,20 +4,15 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { type Ledger, openLedger } from "@logwarden/ledger";
 import { systemClock } from "@logwarden/shared/clock";
 import { parseInventory } from "@logwarden/shared/inventory";
-import type { Log } from "@logwarden/shared/log";
 import { Task } from "@logwarden/shared/task";
 import { createDecider, type Decision } from "../src/decide/decide.ts";
 import { liftAllowed } from "../src/housekeeping.ts";
+import { silent } from "./silent.ts";
 
 const attacker = "2001:db8:0:1::1";
 const neighbour = "2001:db8:0:1::2";
 const wholeNetwork = "2001:db8:0:1::-2001:db8:0:1:ffff:ffff:ffff:ffff";
 const host = "10.10.10.201";
-
-const silent: Log = {
-  ...{ say: () => undefined, tally: () => ({ count: 0 }), teller: () => () => undefined, watch: () => undefined },
-  debug: false,
-};
 
 const inventoryThatAllows = (allow: readonly string[]) =>
   parseInventory(JSON.stringify({ devices: { "edge-1": { address: host } }, allow }), "a test");

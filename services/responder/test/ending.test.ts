@@ -15,6 +15,12 @@ const order = (task: object) =>
 const running = (router = 0): string[] => rig.routers[router]?.members("BAD_GUYS") ?? [];
 const saved = (router = 0): string[] => rig.routers[router]?.savedMembers("BAD_GUYS") ?? [];
 
+const configFile = (): string => `${rig.directory}/logwarden.yaml`;
+function editAllow(allow: readonly string[]): void {
+  const file = parse(readFileSync(configFile(), "utf8")) as Record<string, unknown>;
+  writeFileSync(configFile(), stringify({ ...file, allow }));
+}
+
 async function start(options: RigOptions = {}, env: Record<string, string> = {}) {
   rig = await startRig(options);
   return rig.startResponder(env);
@@ -72,16 +78,14 @@ describe("a ban ends", () => {
     await rig.put(tube(1), failed("10.0.0.1"));
     await rig.put(tube(1), failed("10.0.0.2"));
     await until("banned", () => saved().length === 2);
-    const path = `${rig.directory}/logwarden.yaml`;
-    const file = parse(readFileSync(path, "utf8")) as Record<string, unknown>;
-    writeFileSync(path, stringify({ ...file, allow: ["10.0.0.1"] }));
+    editAllow(["10.0.0.1"]);
     await until("lifted", () => saved().length === 1);
     expect(saved()).toEqual(["10.0.0.2"]);
     expect(await rig.ledger.auditTrail({ action: "allow-list" })).toMatchObject([{ subject: "10.0.0.1" }]);
     await rig.put(tube(1), failed("10.0.0.1"));
     await rig.empty(tube(1));
     expect(saved()).toEqual(["10.0.0.2"]);
-    writeFileSync(path, "allow: [nonsense]");
+    writeFileSync(configFile(), "allow: [nonsense]");
     expect(await responder.said("allow.unusable")).toMatchObject({ detail: expect.stringContaining("allow.0") });
   });
 });
@@ -104,9 +108,7 @@ test("a ban that a list forbade gets to the router when the list no longer does,
   await banElsewhere("10.0.0.1");
   await rig.put(tube(1), { type: "enforce", host: ban("10.0.0.1").host, address: "10.0.0.1", id: "t.0" });
   await responder.said("plan.empty", ({ reason }) => reason === "never-ban");
-  const path = `${rig.directory}/logwarden.yaml`;
-  const file = parse(readFileSync(path, "utf8")) as Record<string, unknown>;
-  writeFileSync(path, stringify({ ...file, allow: [] }));
+  editAllow([]);
   await until("banned", () => saved().includes("10.0.0.1"));
 });
 

@@ -8,18 +8,13 @@ import { type Ledger, openLedger } from "@logwarden/ledger";
 import { writer } from "@logwarden/ledger/test/writer";
 import { systemClock } from "@logwarden/shared/clock";
 import { parseInventory } from "@logwarden/shared/inventory";
-import type { Log } from "@logwarden/shared/log";
 import { createClient, type VyosClient } from "@logwarden/vyos";
 import { startRouter } from "@logwarden/vyos-sim";
 import { Router } from "../src/router.ts";
+import { silent } from "./silent.ts";
 
 const attacker = "203.0.113.7";
 const configureTimeoutMs = 120_000;
-
-const silent: Log = {
-  ...{ say: () => undefined, tally: () => ({ count: 0 }), teller: () => () => undefined, watch: () => undefined },
-  debug: false,
-};
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
