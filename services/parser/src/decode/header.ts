@@ -134,8 +134,10 @@ export class Header {
   }
 }
 
-/** Whether a program's name ends here: `sshd[`, `sshd:`, or a space. */
-export function endsName(code: number | undefined): boolean {
+/** What ends a program's name: `sshd[`, `sshd:`, or a space. */
+export const nameEnds: readonly number[] = [0x5b, 0x3a, space];
+
+function endsName(code: number | undefined): boolean {
   return code === 0x5b || code === 0x3a || code === space;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Can any of a program's forms end as this line does? Asked before anything else of the line is read: of most lines of a program
- * that has rules the answer is no, whether it has three rules or three hundred.
+ * Can any of these forms end as this line does? Asked of the forms of all programs whose names begin as this line's does, before
+ * anything else of the line is read: of most lines the answer is no, whether there are three rules or three hundred.
  *
  *   … port 22 ssh2          the form ends with fixed text         ──▶ the last three characters
  *   … was refused from A    it ends with a field without spaces   ──▶ the two characters before the last space, and what the
@@ -17,17 +17,27 @@ const space = 0x20;
 /** What the last word begins with is fixed text: any character. */
 const anyKind = 0xff;
 
+/** What a character can be at the end of one of the forms: a bit for each. Most lines are told from all of them by these alone. */
+const lastOfText = 1;
+const secondLastOfText = 2;
+const thirdLastOfText = 4;
+const lastOfField = 8;
+const beforeSpace = 16;
+const secondBeforeSpace = 32;
+
 export class Endings {
+  /** Of each character. */
+  readonly #roles = new Uint8Array(256);
   /** The last three characters of forms. */
-  readonly #texts = new Triples();
+  readonly #texts = new Set<number>();
   /** The two characters before the last space, and the space: with the kinds of field (characterKinds) that may stand behind it. */
-  readonly #fields = new Triples();
+  readonly #fields = new Map<number, number>();
   readonly #areKnown: boolean;
 
   constructor(forms: readonly Form[]) {
     this.#areKnown = forms.every(({ suffix, beforeLastWords: [before = ""], lastWordKind }) => {
-      if (suffix.length >= 3) this.#texts.add(suffix, anyKind);
-      else if (before.length >= 3) this.#fields.add(before, lastWordKind === 0 ? anyKind : lastWordKind);
+      if (suffix.length >= 3) this.#addText(literalBytes(suffix.slice(-3)));
+      else if (before.length >= 3) this.#addField(literalBytes(before.slice(-3)), lastWordKind || anyKind);
       else return false;
       return true;
     });
@@ -37,48 +47,41 @@ export class Endings {
   mayEnd(bytes: Uint8Array, from: number, to: number): boolean {
     if (!this.#areKnown) return true;
     if (to - from < 3) return false;
-    if (this.#texts.mayHave(bytes, to) && this.#texts.get(bytes, to) !== 0) return true;
-    const last = characterKinds[bytes[to - 1] as number] as number;
-    if ((this.#fields.kinds & last) === 0) return false;
+    const roles = this.#roles;
+    const last = roles[bytes[to - 1] as number] as number;
+    if ((last & (lastOfText | lastOfField)) === 0) return false;
+    const secondLast = roles[bytes[to - 2] as number] as number;
+    const thirdLast = roles[bytes[to - 3] as number] as number;
+    const isText = (last & lastOfText & (secondLast >> 1) & (thirdLast >> 2)) !== 0;
+    if (isText && this.#texts.has(keyAt(bytes, to))) return true;
+    if ((last & lastOfField) === 0) return false;
     let at = to - 1;
     while (at > from && bytes[at] !== space) at--;
-    if (at - 2 < from || at === to - 1 || !this.#fields.mayHave(bytes, at + 1)) return false;
-    const first = firstCharacterKinds[bytes[at + 1] as number] as number;
-    return (this.#fields.get(bytes, at + 1) & first & last) !== 0;
-  }
-}
-
-/** Values of a few texts of three characters. */
-class Triples {
-  readonly #values = new Map<number, number>();
-  /** Which characters stand first, second and third, a bit for each eight of them: most texts are told from these by what lies at hand. */
-  #first = 0;
-  #second = 0;
-  #third = 0;
-  /** All of their values. */
-  kinds = 0;
-
-  /** Adds the bits of the value to that of the text's end. */
-  add(text: string, value: number): void {
-    const bytes = literalBytes(text.slice(-3));
-    const key = keyAt(bytes, 3);
-    this.#values.set(key, (this.#values.get(key) ?? 0) | value);
-    this.kinds |= value;
-    this.#first |= 1 << (bytes[0] as number);
-    this.#second |= 1 << (bytes[1] as number);
-    this.#third |= 1 << (bytes[2] as number);
+    const before = roles[bytes[at - 1] as number] as number;
+    const secondBefore = roles[bytes[at - 2] as number] as number;
+    if ((beforeSpace & before & (secondBefore >> 1)) === 0 || at - 2 < from || at === to - 1) return false;
+    const ends = characterKinds[bytes[to - 1] as number] as number;
+    const begins = firstCharacterKinds[bytes[at + 1] as number] as number;
+    return ((this.#fields.get(keyAt(bytes, at + 1)) ?? 0) & begins & ends) !== 0;
   }
 
-  /** Whether the characters before `to` may be one of the texts: no is certain. */
-  mayHave(bytes: Uint8Array, to: number): boolean {
-    const [first, second, third] = [bytes[to - 3] as number, bytes[to - 2] as number, bytes[to - 1] as number];
-    // A shift takes the last five bits of a number.
-    return ((this.#first >> first) & (this.#second >> second) & (this.#third >> third) & 1) === 1;
+  #addText(text: Uint8Array): void {
+    this.#texts.add(keyAt(text, 3));
+    this.#addRole(text[0] as number, thirdLastOfText);
+    this.#addRole(text[1] as number, secondLastOfText);
+    this.#addRole(text[2] as number, lastOfText);
   }
 
-  /** @returns 0 when the characters before `to` are none of the texts */
-  get(bytes: Uint8Array, to: number): number {
-    return this.#values.get(keyAt(bytes, to)) ?? 0;
+  #addField(before: Uint8Array, kind: number): void {
+    const key = keyAt(before, 3);
+    this.#fields.set(key, (this.#fields.get(key) ?? 0) | kind);
+    this.#addRole(before[0] as number, secondBeforeSpace);
+    this.#addRole(before[1] as number, beforeSpace);
+    for (const [code, kinds] of characterKinds.entries()) if ((kinds & kind) !== 0) this.#addRole(code, lastOfField);
+  }
+
+  #addRole(code: number, role: number): void {
+    this.#roles[code] = (this.#roles[code] as number) | role;
   }
 }
 

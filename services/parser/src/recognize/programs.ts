@@ -1,18 +1,55 @@
 /**
- * Which program speaks? Asked for every line, so by the name's characters in place: no text is cut out, nor its end looked for.
+ * Which program speaks? Asked by the name's characters in place: no text is cut out, nor its end looked for.
  *
- * An automaton: a row of a table for each beginning of a name, with a cell for each character that may follow. One load for each
- * character, however many names there are.
+ *   two characters of the name  ──▶ what is known about all names that begin so: for every line
+ *   the whole name              ──▶ what is known about this one: for the few lines that are not told apart by that
  */
 
-import { endsName } from "../decode/header.ts";
+import { nameEnds } from "../decode/header.ts";
 import { literalBytes } from "../latin1.ts";
+
+const startsMask = 0x3ff;
+
+/** Beginnings of program names → what is known about the programs whose names begin so. Names may share a beginning by chance. */
+export class NameStarts<T> {
+  readonly #values: (T | undefined)[] = Array.from({ length: startsMask + 1 }, () => undefined);
+
+  /** @param join of the names that share a beginning, what is known about them together */
+  constructor(names: Iterable<string>, join: (names: readonly string[]) => T) {
+    const byStart = new Map<number, string[]>();
+    for (const name of names) {
+      for (const start of startsOf(name)) byStart.set(start, [...(byStart.get(start) ?? []), name]);
+    }
+    for (const [start, sharers] of byStart) this.#values[start] = join(sharers);
+  }
+
+  /** @returns undefined when no name begins as the one at `from` does */
+  get(bytes: Uint8Array, from: number): T | undefined {
+    return this.#values[startOf(bytes[from] as number, bytes[from + 1] as number)];
+  }
+}
+
+function startOf(first: number, second: number): number {
+  return ((first << 5) ^ second) & startsMask;
+}
+
+/** More than one of a name of one character: what ends it is the second. */
+function startsOf(name: string): ReadonlySet<number> {
+  const [first = 0, second] = literalBytes(name);
+  const seconds = second === undefined ? nameEnds : [second];
+  return new Set(seconds.map((code) => startOf(first, code)));
+}
 
 /** What a cell says beside the row to go on with (from 1 on): no name begins so; or below, that a name has ended, and whose value it is. */
 const noName = 0;
 const firstRow = 1;
 
-/** Program names → what is known about each. */
+/**
+ * Program names → what is known about each.
+ *
+ * An automaton: a row of a table for each beginning of a name, with a cell for each character that may follow. One load for each
+ * character, however many names there are.
+ */
 export class ProgramTable<T> {
   readonly #cells: Int32Array;
   /** Of row n, the value's number when a name ends there. */
@@ -32,7 +69,7 @@ export class ProgramTable<T> {
     }
     for (const [row, number] of this.#endings.entries()) {
       if (number === undefined) continue;
-      for (let code = 0; code < 256; code++) if (endsName(code)) (rows[row] as Int32Array)[code] = -number;
+      for (const code of nameEnds) (rows[row] as Int32Array)[code] = -number;
     }
     this.#cells = new Int32Array(256 * rows.length);
     for (const [number, cells] of rows.entries()) this.#cells.set(cells, 256 * number);

@@ -1,8 +1,8 @@
 /**
  * Line → LogEvent: what a rule reads out of a syslog line, or nothing.
  *
- *   header ──▶ program's rules? ──▶ unwrap ──▶ the forms that can stand here ──▶ the first that does ──▶ event
- *                 └─ none: most lines end here, after some thirty characters
+ *   header ──▶ can a line of such a name end so? ──▶ the program's rules ──▶ unwrap ──▶ the forms that can stand here
+ *                 └─ no: most lines end here, after some forty characters                ──▶ the first that does ──▶ event
  *
  * Unwrap: rsyslog sums repeats up as `message repeated N times: [ TEXT]`; the event then counts N. The kernel puts its uptime
  * before the text. And a line that came through `logger` holds a whole second line with its own header; it is unwrapped
@@ -18,7 +18,7 @@ import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
 import { Dispatcher, type Entry } from "./dispatch.ts";
 import { Endings } from "./endings.ts";
-import { ProgramTable } from "./programs.ts";
+import { NameStarts, ProgramTable } from "./programs.ts";
 import type { Rule } from "./rule.ts";
 import { FieldView, fieldsMax, type Template } from "./template.ts";
 
@@ -94,18 +94,28 @@ export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
     for (const program of rule.programs) rulesOf.set(program, [...(rulesOf.get(program) ?? []), number]);
   }
   // sshd and sshd-session have the same rules: what finds them is made once.
-  const known = new Map<string, Omit<Program, "name">>();
-  const programs = [...rulesOf].map(([name, numbers]): [string, Program] => {
+  const entriesOf = (numbers: readonly number[]): Entry<Owner>[] => numbers.flatMap((number) => forms[number] ?? []);
+  const dispatcherOf = once((numbers) => new Dispatcher(entriesOf(numbers)));
+  const endingsOf = once((numbers) => new Endings(entriesOf(numbers).map(({ form }) => form)));
+  const programs = [...rulesOf].map(([name, numbers]): [string, Program] => [
+    name,
+    { name, forms: dispatcherOf(numbers), endings: endingsOf(numbers) },
+  ]);
+  const starts = new NameStarts(rulesOf.keys(), (names) =>
+    endingsOf([...new Set(names.flatMap((name) => rulesOf.get(name) ?? []))].toSorted((a, b) => a - b)),
+  );
+  return new LineReader(starts, new ProgramTable(programs), new Set(rulesOf.keys()), places);
+}
+
+/** Makes a thing of these rules, and gives the same one when it is asked for it again. */
+function once<T>(make: (numbers: readonly number[]) => T): (numbers: readonly number[]) => T {
+  const made = new Map<string, T>();
+  return (numbers) => {
     const key = numbers.join(" ");
-    const entries = numbers.flatMap((number) => forms[number] ?? []);
-    const found = known.get(key) ?? {
-      forms: new Dispatcher(entries),
-      endings: new Endings(entries.map(({ form }) => form)),
-    };
-    known.set(key, found);
-    return [name, { name, ...found }];
-  });
-  return new LineReader(new ProgramTable(programs), new Set(rulesOf.keys()), places);
+    const one = made.get(key) ?? make(numbers);
+    made.set(key, one);
+    return one;
+  };
 }
 
 function formsOf({ rule, templates }: CompiledRule, places: Int32Array): Entry<Owner>[] {
@@ -131,6 +141,7 @@ function formsOf({ rule, templates }: CompiledRule, places: Int32Array): Entry<O
 
 class LineReader implements Recognizer {
   readonly programs: ReadonlySet<string>;
+  readonly #starts: NameStarts<Endings>;
   readonly #table: ProgramTable<Program>;
   readonly #header = new Header();
   /** Of the form that is being tried. */
@@ -141,8 +152,14 @@ class LineReader implements Recognizer {
   #count = 1;
   #mended: Mended | undefined;
 
-  constructor(table: ProgramTable<Program>, programs: ReadonlySet<string>, places: Int32Array) {
+  constructor(
+    starts: NameStarts<Endings>,
+    table: ProgramTable<Program>,
+    programs: ReadonlySet<string>,
+    places: Int32Array,
+  ) {
     this.programs = programs;
+    this.#starts = starts;
     this.#table = table;
     this.#places = places;
   }
@@ -151,15 +168,18 @@ class LineReader implements Recognizer {
     const header = this.#header;
     if (!header.read(read.bytes, from, to)) return "malformed";
     if (header.facility === facilityUser) return this.#readLogger(read, to);
-    const program = this.#table.get(read.bytes, header.programFrom, to);
-    if (program === undefined) return "unrecognized";
+    const endings = this.#starts.get(read.bytes, header.programFrom);
+    if (endings === undefined) return "unrecognized";
     // At once where the rest of the header cannot be broken, and nothing is to be unwrapped.
     const isPlain = !header.is5424 && read.bytes[to - 1] !== closingBracket;
-    if (isPlain && !program.endings.mayEnd(read.bytes, header.programFrom, to)) return "unrecognized";
+    if (isPlain && !endings.mayEnd(read.bytes, header.programFrom, to)) return "unrecognized";
+    const program = this.#table.get(read.bytes, header.programFrom, to);
+    if (program === undefined) return "unrecognized";
     if (!header.readText(read.bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
     this.#unwrapRepeated(read);
-    if (!isPlain && !program.endings.mayEnd(read.bytes, this.#from, this.#to)) return "unrecognized";
+    const isAsked = isPlain && endings === program.endings;
+    if (!isAsked && !program.endings.mayEnd(read.bytes, this.#from, this.#to)) return "unrecognized";
     return this.#readMessage(program, read);
   }
 

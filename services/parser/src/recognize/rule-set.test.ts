@@ -364,3 +364,25 @@ describe("the rules that ship", () => {
     expect(checked.flatMap((one) => unreached(one, recognizer))).toEqual([]);
   });
 });
+
+test("programs whose names begin alike keep their own rules, however their lines end", () => {
+  const programs = ["sshd", "sshd-session", "sshguard", "s", "ssh"];
+  // By turns with a field and with text.
+  const end = (program: string): string => (programs.indexOf(program) % 2 === 0 ? "" : `, says ${program}`);
+  const rules = programs.map((program) =>
+    own(`denied {user} from {address:ip}${end(program)}`, { name: `of-${program}`, programs: [program] }),
+  );
+  const recognizer = createRecognizer(rules.map((rule) => compileRule(rule)));
+  const ruleOf = (line: string): string => {
+    const read = latin1(`Nov 21 04:44:40 gw1 ${line}`);
+    const recognition = recognizer.recognize(read, 0, read.bytes.length);
+    return typeof recognition === "string" ? recognition : recognition.rule;
+  };
+  for (const program of programs) {
+    const said = `denied root from 203.0.113.7${end(program)}`;
+    for (const tag of [`${program}:`, `${program}[7]:`, program]) {
+      expect(ruleOf(`${tag} ${said}`)).toBe(`of-${program}`);
+      expect(ruleOf(`x${tag} ${said}`)).toBe("unrecognized");
+    }
+  }
+});
