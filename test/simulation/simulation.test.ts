@@ -28,6 +28,8 @@ test.each([
   [24981, "nobody is banned by a never-ban list that is no longer the list"],
   // Planned by the old list, settled when the edited one had been read.
   [28796, "what a list forbade gets to its router when the list no longer does"],
+  // Paused between asking the ledger what is wanted and hearing it.
+  [41250, "a ban that ended while its responder stood still is not begun"],
 ])("seed %d: %s", async (seed) => {
   const { violations } = await simulate({ seed, steps: 120, trace: false });
   expect(violations).toEqual([]);

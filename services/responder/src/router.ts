@@ -250,8 +250,10 @@ export class Router {
     const { ledger, clock, group, groupMax } = this.#options;
     const members = this.#members;
     if (members === undefined) throw new Error("a plan without a read");
+    const { add, remove } = await ledger.pendingOn(this.#place, clock.nowMs());
+    // The ledger may have taken its time, or this process have stood still: a ban that is over by now is not begun.
     const nowMs = clock.nowMs();
-    const pending = await ledger.pendingOn(this.#place, nowMs);
+    const pending = { add: add.filter(({ untilMs }) => untilMs === null || untilMs > nowMs), remove };
     const isFull = [4, 6].some((family) => {
       const adds = pending.add.filter((one) => one.family === family).length;
       return adds > 0 && members[family as 4 | 6].size + adds > groupMax;
