@@ -6,7 +6,7 @@
  * parts, an end that differs and nothing else.
  */
 
-import { type OwnRule, type Rules, shippedOnly } from "./our-parser.ts";
+import { type OwnRule, type Rules, shipped, shippedOnly } from "./our-parser.ts";
 
 /** In the corpus (noise.ts), the noisiest first: a rule for a program that logs nothing costs nothing. */
 const programsInTraffic = [
@@ -35,19 +35,17 @@ export interface RuleSet {
   made: number;
   /** How many of them belong to one program; 0: they are spread evenly. */
   ofOneProgram: number;
-  /** Each is for all 40 programs. */
-  forAll?: true;
+  /** Whether the rules that ship are there as well, as with everybody who has not turned them off. */
+  withShipped: boolean;
 }
 
-/** Those, and none of the rules that ship. */
-export function madeRules({ made, ofOneProgram, forAll }: RuleSet): Rules & { own: readonly OwnRule[] } {
+export function madeRules({ made, ofOneProgram, withShipped }: RuleSet): Rules & { own: readonly OwnRule[] } {
   const own = Array.from({ length: made }, (_, number): OwnRule => {
     const spread = number - ofOneProgram;
-    const one = spread < 0 ? crowdedProgram : (programs[spread % programs.length] as string);
-    const program = forAll === true ? programs : one;
+    const program = spread < 0 ? crowdedProgram : (programs[spread % programs.length] as string);
     return { name: `made-${number + 1}`, program, match: shape(number), type: "password_failed" };
   });
-  return { ...shippedOnly([]), own };
+  return { ...(withShipped ? shipped : shippedOnly([])), own };
 }
 
 /** Seven shapes, each with a word of its own; 7 and 40 have no common factor, so every program gets every shape. */
