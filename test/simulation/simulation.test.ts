@@ -28,6 +28,10 @@ test.each([
   [24981, "nobody is banned by a never-ban list that is no longer the list"],
   // Planned by the old list, settled when the edited one had been read.
   [28796, "what a list forbade gets to its router when the list no longer does"],
+  // It came during a ban of the address alone; the neighbour in its /64 left the never-ban list, and the save failed.
+  [32119, "a task that came during a ban and comes again waits for that ban"],
+  // One operation fits into a commit, and an address was banned alone and with its /64.
+  [41997, "an unban waits until its address is off the router, and the network of it too"],
   // Paused between asking the ledger what is wanted and hearing it.
   [41250, "a ban that ended while its responder stood still is not begun"],
 ])("seed %d: %s", async (seed) => {

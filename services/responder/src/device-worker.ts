@@ -226,7 +226,7 @@ export class DeviceWorker {
     await Promise.all(
       waiting.map(async (item) => {
         const result =
-          this.#resultOf(item, results, others, interfaces.settled) ??
+          this.#resultOf(item, results, others, interfaces.settled, more) ??
           (stopped === undefined ? undefined : failedBy(stopped));
         if (away !== undefined) await this.#settleWaiting(item, result?.kind === "done" ? result : failedBy(away));
         else if (result !== undefined) await this.#settleWaiting(item, result);
@@ -244,6 +244,7 @@ export class DeviceWorker {
     results: ReadonlyMap<string, Result>,
     others: ReadonlyMap<string, Result>,
     interfaces: ReadonlyMap<Reserved, Result>,
+    more: boolean,
   ): Result | undefined {
     switch (decision.kind) {
       case "reconcile":
@@ -253,7 +254,10 @@ export class DeviceWorker {
         return interfaces.get(reserved) ?? others.get(`interface ${decision.name}`);
       case "enforce": {
         const own = decision.subjects.flatMap((subject) => results.get(subject) ?? []);
-        return own.find(({ kind }) => kind === "failed") ?? own.find(({ kind }) => kind === "nothing") ?? own[0];
+        const failed = own.find(({ kind }) => kind === "failed");
+        // An unban may be about an address and its network, of which one did not fit into this commit.
+        if (failed === undefined && more && own.length < decision.subjects.length) return undefined;
+        return failed ?? own.find(({ kind }) => kind === "nothing") ?? own[0];
       }
     }
   }

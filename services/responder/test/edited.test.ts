@@ -81,3 +81,20 @@ test("nor is a ban lifted for the sake of a list that no longer allows whom it h
   await liftAllowed({ ...editedMeanwhile([neighbour], []), orders });
   expect(await banned()).toEqual([wholeNetwork]);
 });
+
+test("a task that came during a ban is about that ban when it comes again, whatever the list has made of its address since", async () => {
+  let { neverBan } = inventoryThatAllows([neighbour]);
+  const { policies, ipv6Prefix } = inventoryThatAllows([]);
+  const decider = createDecider({
+    ...{ ledger, clock: systemClock, neverBan: () => neverBan, log: silent },
+    ...{ policies, ipv6Prefix, unbanGraceMs: 0, dryRun: false },
+  });
+  const decide = (taskId: string): Promise<Decision[]> =>
+    decider.decide([{ task: Task.parse({ host, ...failure }), taskId, place: { key: "edge-1", tags: [] } }]);
+  await decide("t1");
+  const during = [{ kind: "enforce", subjects: [attacker] }];
+  expect(await decide("t2")).toMatchObject(during);
+  ({ neverBan } = inventoryThatAllows([]));
+  expect(await decide("t2")).toMatchObject(during);
+  expect(await banned()).toEqual([attacker]);
+});

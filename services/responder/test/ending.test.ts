@@ -90,6 +90,21 @@ describe("a ban ends", () => {
   });
 });
 
+test("an unban of an address and of its network waits for both, however little fits into a commit", async () => {
+  const responder = await start({}, { LOGWARDEN_OPS_PER_REQUEST_MAX: "1" });
+  await order({ type: "ban", address: "2001:db8::1" });
+  await order({ type: "ban", address: "2001:db8::/64" });
+  const savedMembers = (): string[] => rig.routers[0]?.savedMembers("BAD_GUYS", 6) ?? [];
+  await until("both are banned", () => savedMembers().length === 2);
+  const before = responder.log.length;
+  await rig.put(tube(1), { type: "unban", host: ban("10.0.0.1").host, address: "2001:db8::1", id: "both", by: "jo" });
+  await responder.said("task.settled", ({ taskId }) => taskId === "both");
+  const since = responder.log.slice(before);
+  const settled = since.findIndex(({ taskId, verb }) => taskId === "both" && verb === "delete");
+  expect(since.slice(0, settled).filter(({ event }) => event === "change.saved")).toHaveLength(2);
+  expect(savedMembers()).toEqual([]);
+});
+
 test("a ban that a list forbade gets to the router when the list no longer does, with nothing else going on", async () => {
   rig = await startRig({ inventory: { allow: ["10.0.0.0/24"] } });
   // As another responder makes it, which goes by another list.

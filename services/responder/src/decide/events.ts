@@ -182,9 +182,12 @@ async function decideTogether(
   const led = await transaction.bansOfTasks(ids);
   const before = await transaction.sightingsOf([...new Set(counted)], nowMs - 2 * eventAgeMsMax);
   const known = new Map<string, Before>(
-    [...recorded].map(([id, { banId }]) => [id, { ban: led.get(id), isCovered: banId !== null }]),
+    [...recorded].map(([id, { banId, subject }]) => [
+      id,
+      { ban: led.get(id), coveredAs: banId === null ? undefined : subject },
+    ]),
   );
-  for (const [id, ban] of led) known.set(id, { ban, isCovered: true });
+  for (const [id, ban] of led) known.set(id, { ban, coveredAs: ban.subject });
 
   const judgements = [...happenings.values()].map(({ subject, list }) => {
     const locked = facts.get(subject.text);
@@ -221,8 +224,8 @@ function follow(subject: string, { place, chosen }: Happening<number>, verdict: 
   const enforce = ({ targets, dryRun, reason }: Pick<Ban, "targets" | "dryRun" | "reason">, of = subject): Decision =>
     dryRun ? nothing("dry-run", `would be banned: ${reason}`) : { kind: "enforce", subjects: [of], targets };
   // Where a ban is not on this router yet, the task waits for it, and is deleted when that is saved.
-  const follows = (): Decision =>
-    enforce({ targets: [`device:${place.key}`], dryRun: chosen.policy.dryRun, reason: "already" });
+  const follows = (of: string): Decision =>
+    enforce({ targets: [`device:${place.key}`], dryRun: chosen.policy.dryRun, reason: "already" }, of);
   switch (verdict.kind) {
     case "too-old":
       return nothing("too-old", "the line is older than anything that is counted");
@@ -231,11 +234,12 @@ function follow(subject: string, { place, chosen }: Happening<number>, verdict: 
     case "counted":
       return nothing("counted", `${verdict.seen} of ${chosen.policy.maxRetry}`);
     case "already-banned":
-      return follows();
+      return follows(subject);
     case "repeated":
-      // Its ban, which an edit of the never-ban list since may have made another subject of the address.
       if (verdict.ban !== undefined) return enforce(verdict.ban, verdict.ban.subject);
-      return verdict.isCovered ? follows() : nothing("repeated", "counted when it came first");
+      return verdict.coveredAs === undefined
+        ? nothing("repeated", "counted when it came first")
+        : follows(verdict.coveredAs);
     case "banned":
       return enforce(verdict.ban);
   }

@@ -114,7 +114,9 @@ describe("nothing is counted", () => {
     const one = happening(1);
     expect(kinds([one, { ...one }, happening(1)])).toEqual(["counted", "repeated", "counted"]);
     expect(
-      kinds([happening(1, { taskId: "known" })], { known: new Map([["known", { ban: ban(), isCovered: true }]]) }),
+      kinds([happening(1, { taskId: "known" })], {
+        known: new Map([["known", { ban: ban(), coveredAs: "203.0.113.7" }]]),
+      }),
     ).toEqual(["repeated"]);
   });
 

@@ -40,8 +40,11 @@ export type Verdict =
 export interface Before {
   /** It led to this ban, if to any. */
   ban: Ban | undefined;
-  /** It counted for a ban, or came during one: where that is not on its router yet, the task waits for it. */
-  isCovered: boolean;
+  /**
+   * It counted for a ban of this subject, or came during one: where that is not on its router yet, the task waits for it. An edit of
+   * the never-ban list since may have made another subject of its address.
+   */
+  coveredAs: string | undefined;
 }
 
 export interface Judgement<T> {
@@ -81,7 +84,7 @@ export function judge<T>(input: Case<T>): Judgement<T> {
     result.verdicts.push({ happening, verdict });
     if (seenNow.has(happening.taskId)) continue;
     const ban = verdict.kind === "banned" ? asBan(verdict.ban) : undefined;
-    seenNow.set(happening.taskId, { ban, isCovered: verdict.kind === "already-banned" });
+    seenNow.set(happening.taskId, { ban, coveredAs: verdict.kind === "already-banned" ? facts.subject : undefined });
   }
   return result;
 
