@@ -74,7 +74,8 @@ interface Owner {
 }
 
 interface Program {
-  name: string;
+  /** It writes its uptime before the text. */
+  isKernel: boolean;
   forms: Dispatcher<Owner>;
   endings: Endings;
 }
@@ -99,7 +100,7 @@ export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
   const endingsOf = once((numbers) => new Endings(entriesOf(numbers).map(({ form }) => form)));
   const programs = [...rulesOf].map(([name, numbers]): [string, Program] => [
     name,
-    { name, forms: dispatcherOf(numbers), endings: endingsOf(numbers) },
+    { isKernel: name === "kernel", forms: dispatcherOf(numbers), endings: endingsOf(numbers) },
   ]);
   const starts = new NameStarts(rulesOf.keys(), (names) =>
     endingsOf([...new Set(names.flatMap((name) => rulesOf.get(name) ?? []))].toSorted((a, b) => a - b)),
@@ -227,7 +228,7 @@ class LineReader implements Recognizer {
 
   #readMessage(program: Program, read: Latin1): Recognition {
     const to = this.#to;
-    const from = program.name === "kernel" ? skipUptime(read.bytes, this.#from, to) : this.#from;
+    const from = program.isKernel ? skipUptime(read.bytes, this.#from, to) : this.#from;
     const { forms } = program;
     const candidates = forms.find(read.bytes, from, to);
     for (let index = 0; index < candidates; index++) {
