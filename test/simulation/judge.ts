@@ -135,7 +135,7 @@ export class Judge {
       const isOver = reference
         .bansOn(router.key, subject)
         .every(({ endedAtMs }) => (endedAtMs ?? Infinity) < plannedAtMs);
-      if (isOver && (task.type === "enforce" || task.type === "unban")) this.#expectGone(host, router, subject, taskId);
+      if (isOver && takesOut(task)) this.#expectGone(host, router, subject, taskId);
     }
   }
 
@@ -198,6 +198,11 @@ export class Judge {
 
 export function isNamed(job: StoredJob): boolean {
   return job.state === "buried" && buriedBecause(job.priority) !== undefined;
+}
+
+/** Whether it asks for what is over to be off the router. */
+function takesOut(task: Task): boolean {
+  return task.type === "enforce" || task.type === "unban" || (task.type === "peer_ban" && task["action"] === "unban");
 }
 
 function subjectsOf(task: Task): string[] {

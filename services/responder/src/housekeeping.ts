@@ -4,12 +4,13 @@
  * Every responder does it. Each step is one that finds nothing to do where another was faster.
  */
 
-import { type Ledger, LedgerError, type Target } from "@logwarden/ledger";
+import { type Ledger, LedgerError } from "@logwarden/ledger";
 import type { Clock } from "@logwarden/shared/clock";
 import { Failure } from "@logwarden/shared/failure";
 import type { Log } from "@logwarden/shared/log";
 import type { NeverBan } from "@logwarden/shared/never-ban";
 import { parseSubject } from "@logwarden/shared/subject";
+import { holdersOf } from "./decide/holders.ts";
 import type { Orders } from "./orders.ts";
 
 export interface HouseOptions {
@@ -77,8 +78,7 @@ export async function liftAllowed({ ledger, clock, neverBan, orders, log }: Hous
     for (const { id } of ended) {
       log.say("ban.ended", { ban: id, address: subject, by: "responder", reason: "allow-list" });
     }
-    const placements = await ledger.placementsOf(subject);
-    const targets = placements.map(({ router }): Target => `device:${router}`);
+    const targets = await holdersOf(ledger, [subject]);
     await orders.give([subject], targets, { taskId: `allow-${ended[0]?.id ?? nowMs}`, by: "responder" }, "");
   }
 }

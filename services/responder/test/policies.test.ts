@@ -184,6 +184,23 @@ test("a fail2ban host's ban is followed where a policy says so, and so is its un
   await until("lifted", () => members().length === 0);
 });
 
+test("a fail2ban host's unban waits until it is saved, although the ban is over when it comes again", async () => {
+  const all = { peer_ban: { maxRetry: 1, banTime: "1d", targets: ["all"] } };
+  const responder = await start({ inventory: { policies: all }, routers: ["1.4", "1.4"] });
+  const peer = (action: string) => failed("10.0.0.1", { type: "peer_ban", action, reason: "sshd" });
+  await rig.put(tube(1), peer("ban"));
+  await until("banned", () => members(0).length === 1 && members(1).length === 1);
+  rig.routers[0]?.inject({ kind: "save-unwritable", times: 2 });
+  const unban = peer("unban");
+  await rig.put(tube(1), unban);
+  const settled = (verb: string) =>
+    responder.said("task.settled", (line) => line["taskId"] === unban.id && line["verb"] === verb);
+  expect(await settled("release")).toMatchObject({ reason: "save-failed" });
+  expect(await settled("delete")).toMatchObject({ reason: "done" });
+  expect(members(0)).toEqual([]);
+  await until("lifted on the other as well", () => members(1).length === 0);
+});
+
 test("a host that is in no inventory, and may send, has its attackers banned where the policy says", async () => {
   await start({ inventory: { policies, unknownDevices: "accept" } });
   for (let n = 0; n < 3; n++) await rig.put("logwarden.intake", { ...failed("10.0.0.1"), host: "10.99.99.99" });

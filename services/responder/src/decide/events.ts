@@ -11,6 +11,7 @@ import type { NeverBan } from "@logwarden/shared/never-ban";
 import type { BannedType, Chosen, InterfacePolicy, Policies } from "@logwarden/shared/policies";
 import { single, type Subject, subjectOf } from "@logwarden/shared/subject";
 import type { EventTask } from "@logwarden/shared/task";
+import { holdersOf } from "./holders.ts";
 import { type Asked, type Deciding, type Decision, type NothingReason, receivedAtMs } from "./decide.ts";
 import { type Before, type Happening, judge, type Judgement, mostWithin, type Verdict } from "./judge.ts";
 
@@ -68,6 +69,7 @@ async function decidePart(options: Deciding, rest: readonly Asked<EventTask>[]):
     );
     if (found === undefined) return decidePart(options, rest);
     for (const [handle, decision] of found.decisions) decided.set(handle, decision);
+    for (const [handle, decision] of await tellHolders(options, sorted, found.decisions)) decided.set(handle, decision);
     for (const { ban } of found.bans) {
       const { id, subject, type, device, reason, endsAtMs, targets, dryRun } = ban;
       const until = endsAtMs === null ? "permanent" : new Date(endsAtMs).toISOString();
@@ -272,6 +274,26 @@ async function endPeerBans(
     );
   }
   return { decisions, ended: over };
+}
+
+/**
+ * An unban that ends nothing may have ended its bans when it came first, and not told all routers, or not been saved: those that
+ * hold the address are told.
+ */
+async function tellHolders(
+  { ledger }: Deciding,
+  { peerUnbans }: Sorted,
+  decisions: ReadonlyMap<number, Decision>,
+): Promise<(readonly [number, Decision])[]> {
+  const idle = peerUnbans.filter(({ handle }) => decisions.get(handle)?.kind === "nothing");
+  const found = idle.map(async ({ handle, subject }) => ({
+    handle,
+    subject,
+    targets: await holdersOf(ledger, [subject]),
+  }));
+  return (await Promise.all(found))
+    .filter(({ targets }) => targets.length > 0)
+    .map(({ handle, subject, targets }) => [handle, { kind: "enforce", subjects: [subject], targets }]);
 }
 
 /** An interface that falls is counted only where its policy waits for more than one fall. */

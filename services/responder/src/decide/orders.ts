@@ -10,6 +10,7 @@ import { parseSubject, type Subject, subjectOf } from "@logwarden/shared/subject
 import type { OrderTask } from "@logwarden/shared/task";
 import { type Asked, type Deciding, type Decision, receivedAtMs } from "./decide.ts";
 import { eventAgeMs } from "./events.ts";
+import { holdersOf } from "./holders.ts";
 
 /** A person who does not say how long means a shift. */
 const banSecondsDefault = 4 * 3600;
@@ -117,12 +118,11 @@ async function unban(options: Deciding, { task, taskId, place }: Order<"unban">)
     return over;
   });
   for (const ban of ended) log.say("ban.ended", { ban: ban.id, address: ban.subject, by, reason: "unban" });
-  // Told to the routers that hold it: also when this order comes a second time, since the first may not have told them all.
-  const placements = (await Promise.all(subjects.map((one) => ledger.placementsOf(one)))).flat();
-  if (ended.length === 0 && placements.length === 0) {
+  // Also when this order comes a second time, since the first may not have told them all.
+  const targets = await holdersOf(ledger, subjects);
+  if (ended.length === 0 && targets.length === 0)
     return { kind: "nothing", reason: "not-banned", detail: task.address };
-  }
-  return { kind: "enforce", subjects, targets: placements.map(({ router }): Target => `device:${router}`) };
+  return { kind: "enforce", subjects, targets };
 }
 
 /** An address in a banned IPv6 network means the network too: nobody knows how it was written down. */
