@@ -9,6 +9,7 @@ import type { Ledger } from "@logwarden/ledger";
 import { LedgerError } from "@logwarden/ledger";
 import type { Producer } from "@logwarden/queue";
 import type { Clock } from "@logwarden/shared/clock";
+import { Failure } from "@logwarden/shared/failure";
 import type { Device, Inventory } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
 import type { NeverBan } from "@logwarden/shared/never-ban";
@@ -120,8 +121,8 @@ export function startResponder(options: ResponderOptions): Responder {
       try {
         await liftAllowed({ ...common, orders });
       } catch (error) {
-        // Housekeeping tries again.
-        if (!(error instanceof LedgerError)) throw error;
+        // The ledger is away: housekeeping tries again. Or we end before a queue node was there to be told: routers find out when they are read.
+        if (!(error instanceof LedgerError || error instanceof Failure)) throw error;
       }
     },
     async stop() {
