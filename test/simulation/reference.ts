@@ -162,8 +162,10 @@ export class Reference {
       }
       if (rule === undefined) continue;
       if (task.type === "peer_ban" && task.action === "unban") {
+        // As its subject is by today's list, and as it may have been by an older one.
+        const meant = [single(address).text, whole.text];
         for (const ban of this.bans) {
-          const isMeant = ban.subject === subject && ban.type === "peer_ban" && ban.device === device;
+          const isMeant = meant.includes(ban.subject) && ban.type === "peer_ban" && ban.device === device;
           if (isMeant && this.isInForce(ban, nowMs)) {
             ban.endedAtMs = this.#world.nowMs;
             endedIds.push(ban.id);

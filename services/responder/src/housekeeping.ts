@@ -10,7 +10,7 @@ import { Failure } from "@logwarden/shared/failure";
 import type { Log } from "@logwarden/shared/log";
 import type { NeverBan } from "@logwarden/shared/never-ban";
 import { parseSubject } from "@logwarden/shared/subject";
-import { holdersOf } from "./decide/holders.ts";
+import { holdersOf } from "./decide/unban.ts";
 import type { Orders } from "./orders.ts";
 
 export interface HouseOptions {

@@ -1,6 +1,6 @@
 // The never-ban list is edited while a decision waits for the ledger, which is a real one.
 
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type Ledger, openLedger } from "@logwarden/ledger";
 import { systemClock } from "@logwarden/shared/clock";
 import { parseInventory } from "@logwarden/shared/inventory";
@@ -14,8 +14,9 @@ const neighbour = "2001:db8:0:1::2";
 const wholeNetwork = "2001:db8:0:1::-2001:db8:0:1:ffff:ffff:ffff:ffff";
 const host = "10.10.10.201";
 
+const policies = { password_failed: { maxRetry: 1 }, peer_ban: { maxRetry: 1, targets: ["self"] } };
 const inventoryThatAllows = (allow: readonly string[]) =>
-  parseInventory(JSON.stringify({ devices: { "edge-1": { address: host } }, allow }), "a test");
+  parseInventory(JSON.stringify({ devices: { "edge-1": { address: host } }, allow, policies }), "a test");
 
 let ledger: Ledger;
 beforeEach(async () => {
@@ -41,11 +42,18 @@ async function decideWhileEdited(
   task: Record<string, string>,
   allow: readonly string[],
 ): Promise<Decision | undefined> {
-  const { policies, ipv6Prefix } = inventoryThatAllows([]);
-  const edited = editedMeanwhile([], allow);
-  const decider = createDecider({ ...edited, policies, ipv6Prefix, unbanGraceMs: 0, dryRun: false });
+  return decideWith(editedMeanwhile([], allow), "t1", task);
+}
+
+async function decideWith(
+  going: ReturnType<typeof editedMeanwhile>,
+  taskId: string,
+  task: Record<string, string>,
+): Promise<Decision | undefined> {
+  const { policies: parsed, ipv6Prefix } = inventoryThatAllows([]);
+  const decider = createDecider({ ...going, policies: parsed, ipv6Prefix, unbanGraceMs: 0, dryRun: false });
   const place = { key: "edge-1", tags: [] };
-  const [decision] = await decider.decide([{ task: Task.parse({ host, ...task }), taskId: "t1", place }]);
+  const [decision] = await decider.decide([{ task: Task.parse({ host, ...task }), taskId, place }]);
   return decision;
 }
 
@@ -82,19 +90,34 @@ test("nor is a ban lifted for the sake of a list that no longer allows whom it h
   expect(await banned()).toEqual([wholeNetwork]);
 });
 
-test("a task that came during a ban is about that ban when it comes again, whatever the list has made of its address since", async () => {
-  let { neverBan } = inventoryThatAllows([neighbour]);
-  const { policies, ipv6Prefix } = inventoryThatAllows([]);
-  const decider = createDecider({
-    ...{ ledger, clock: systemClock, neverBan: () => neverBan, log: silent },
-    ...{ policies, ipv6Prefix, unbanGraceMs: 0, dryRun: false },
+describe("when the list has changed since, and with it what an address is banned as,", () => {
+  let neverBan = inventoryThatAllows([]).neverBan;
+  const editTo = (allow: readonly string[]): void => void ({ neverBan } = inventoryThatAllows(allow));
+  const decide = async (taskId: string, task: Record<string, string>): Promise<Decision | undefined> => {
+    const going = { ledger, clock: systemClock, neverBan: () => neverBan, log: silent };
+    return decideWith(going, taskId, task);
+  };
+
+  test("a task that came during a ban is about that ban when it comes again", async () => {
+    editTo([neighbour]);
+    await decide("t1", failure);
+    const during = { kind: "enforce", subjects: [attacker] };
+    expect(await decide("t2", failure)).toMatchObject(during);
+    editTo([]);
+    expect(await decide("t2", failure)).toMatchObject(during);
+    expect(await banned()).toEqual([attacker]);
   });
-  const decide = (taskId: string): Promise<Decision[]> =>
-    decider.decide([{ task: Task.parse({ host, ...failure }), taskId, place: { key: "edge-1", tags: [] } }]);
-  await decide("t1");
-  const during = [{ kind: "enforce", subjects: [attacker] }];
-  expect(await decide("t2")).toMatchObject(during);
-  ({ neverBan } = inventoryThatAllows([]));
-  expect(await decide("t2")).toMatchObject(during);
-  expect(await banned()).toEqual([attacker]);
+
+  test.each([
+    ["the address alone", [neighbour], [], attacker],
+    ["its network", [], [neighbour], wholeNetwork],
+  ])("a peer's unban ends its ban of %s", async (_, before, after, subject) => {
+    const peer = { type: "peer_ban", from: attacker };
+    editTo(before);
+    await decide("t1", { ...peer, action: "ban" });
+    expect(await banned()).toEqual([subject]);
+    editTo(after);
+    expect(await decide("t2", { ...peer, action: "unban" })).toMatchObject({ kind: "enforce" });
+    expect(await banned()).toEqual([]);
+  });
 });

@@ -11,9 +11,9 @@ import type { NeverBan } from "@logwarden/shared/never-ban";
 import type { BannedType, Chosen, InterfacePolicy, Policies } from "@logwarden/shared/policies";
 import { single, type Subject, subjectOf } from "@logwarden/shared/subject";
 import type { EventTask } from "@logwarden/shared/task";
-import { holdersOf } from "./holders.ts";
 import { type Asked, type Deciding, type Decision, type NothingReason, receivedAtMs } from "./decide.ts";
 import { type Before, type Happening, judge, type Judgement, mostWithin, type Verdict } from "./judge.ts";
+import { holdersOf, subjectsMeant } from "./unban.ts";
 
 type Fall = {
   handle: number;
@@ -23,7 +23,7 @@ type Fall = {
   atMs: number;
 };
 type Login = { subject: string; user: string | null; atMs: number };
-type PeerUnban = { handle: number; subject: string; device: string; reason: string; atMs: number };
+type PeerUnban = { handle: number; subjects: string[]; device: string; reason: string; atMs: number };
 
 /** A batch, sorted by what must be asked of the ledger. */
 interface Sorted {
@@ -69,7 +69,6 @@ async function decidePart(options: Deciding, rest: readonly Asked<EventTask>[]):
     );
     if (found === undefined) return decidePart(options, rest);
     for (const [handle, decision] of found.decisions) decided.set(handle, decision);
-    for (const [handle, decision] of await tellHolders(options, sorted, found.decisions)) decided.set(handle, decision);
     for (const { ban } of found.bans) {
       const { id, subject, type, device, reason, endsAtMs, targets, dryRun } = ban;
       const until = endsAtMs === null ? "permanent" : new Date(endsAtMs).toISOString();
@@ -85,6 +84,7 @@ async function decidePart(options: Deciding, rest: readonly Asked<EventTask>[]):
         dryRun,
       });
     }
+    await tellHolders(options, sorted.peerUnbans, decided);
   }
   return asked.map((_, handle) => {
     const decision = decided.get(handle);
@@ -136,7 +136,9 @@ function sort(options: Deciding, asked: readonly Asked<EventTask>[], nowMs: numb
     const chosen = policies.forEvent(task.type satisfies BannedType, task.rule ?? "");
     if (chosen === undefined) nothing("no-policy", `no policy for ${task.type}`);
     else if (task.type === "peer_ban" && task.action === "unban") {
-      sorted.peerUnbans.push({ handle, subject: subject.text, device: place.key, reason: task.reason ?? "", atMs });
+      // The list may have been another one when it was banned, and so its subject.
+      const subjects = subjectsMeant(single(address), options.ipv6Prefix);
+      sorted.peerUnbans.push({ handle, subjects, device: place.key, reason: task.reason ?? "", atMs });
     } else {
       const entry = sorted.happenings.get(subject.text) ?? { subject, list: [] };
       sorted.happenings.set(subject.text, entry);
@@ -174,7 +176,7 @@ async function decideTogether(
   const { policies, newId } = options;
   const eventAgeMsMax = eventAgeMs(policies);
   const counted = [...happenings.keys(), ...falls.map(({ subject }) => subject)];
-  const others = [...logins, ...peerUnbans].map(({ subject }) => subject);
+  const others = [...logins.map(({ subject }) => subject), ...peerUnbans.flatMap(({ subjects }) => subjects)];
   const facts = await transaction.lock([...new Set([...counted, ...others])], nowMs);
   if (options.neverBan() !== neverBan) return undefined;
   for (const login of logins) await transaction.forget({ ...login, counters: policies.forgivingCounters });
@@ -254,10 +256,10 @@ async function endPeerBans(
 ): Promise<{ decisions: Map<number, Decision>; ended: ReadonlySet<string> }> {
   const decisions = new Map<number, Decision>();
   const over = new Set<string>();
-  for (const { handle, subject, device, reason, atMs } of unbans) {
+  for (const { handle, subjects, device, reason, atMs } of unbans) {
     const only = { type: "peer_ban", device };
     const ended = await transaction.endBans({
-      subjects: [subject],
+      subjects,
       because: "peer-unban",
       by: device,
       reason,
@@ -269,8 +271,8 @@ async function endPeerBans(
     decisions.set(
       handle,
       ended.length === 0
-        ? { kind: "nothing", reason: "not-banned", detail: subject }
-        : { kind: "enforce", subjects: [subject], targets },
+        ? { kind: "nothing", reason: "not-banned", detail: subjects[0] ?? "" }
+        : { kind: "enforce", subjects, targets },
     );
   }
   return { decisions, ended: over };
@@ -282,18 +284,14 @@ async function endPeerBans(
  */
 async function tellHolders(
   { ledger }: Deciding,
-  { peerUnbans }: Sorted,
-  decisions: ReadonlyMap<number, Decision>,
-): Promise<(readonly [number, Decision])[]> {
-  const idle = peerUnbans.filter(({ handle }) => decisions.get(handle)?.kind === "nothing");
-  const found = idle.map(async ({ handle, subject }) => ({
-    handle,
-    subject,
-    targets: await holdersOf(ledger, [subject]),
-  }));
-  return (await Promise.all(found))
-    .filter(({ targets }) => targets.length > 0)
-    .map(({ handle, subject, targets }) => [handle, { kind: "enforce", subjects: [subject], targets }]);
+  unbans: readonly PeerUnban[],
+  decided: Map<number, Decision>,
+): Promise<void> {
+  for (const { handle, subjects } of unbans) {
+    if (decided.get(handle)?.kind !== "nothing") continue;
+    const targets = await holdersOf(ledger, subjects);
+    if (targets.length > 0) decided.set(handle, { kind: "enforce", subjects, targets });
+  }
 }
 
 /** An interface that falls is counted only where its policy waits for more than one fall. */

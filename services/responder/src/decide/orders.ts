@@ -6,11 +6,11 @@
  */
 
 import type { NewBan, Target } from "@logwarden/ledger";
-import { parseSubject, type Subject, subjectOf } from "@logwarden/shared/subject";
+import { parseSubject, type Subject } from "@logwarden/shared/subject";
 import type { OrderTask } from "@logwarden/shared/task";
 import { type Asked, type Deciding, type Decision, receivedAtMs } from "./decide.ts";
 import { eventAgeMs } from "./events.ts";
-import { holdersOf } from "./holders.ts";
+import { holdersOf, subjectsMeant } from "./unban.ts";
 
 /** A person who does not say how long means a shift. */
 const banSecondsDefault = 4 * 3600;
@@ -123,13 +123,6 @@ async function unban(options: Deciding, { task, taskId, place }: Order<"unban">)
   if (ended.length === 0 && targets.length === 0)
     return { kind: "nothing", reason: "not-banned", detail: task.address };
   return { kind: "enforce", subjects, targets };
-}
-
-/** An address in a banned IPv6 network means the network too: nobody knows how it was written down. */
-function subjectsMeant(subject: Subject, ipv6Prefix: number): string[] {
-  const { address, length } = subject.prefix;
-  const isSingle = length === (address.family === 4 ? 32 : 128);
-  return [...new Set([subject.text, ...(isSingle ? [subjectOf(address, ipv6Prefix).text] : [])])];
 }
 
 function mustParse(text: string): Subject {
