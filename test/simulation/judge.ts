@@ -90,21 +90,21 @@ export class Judge {
   }
 
   /**
-   * Excused, since nobody can take back what is in a router: another's request that is open there already, when that other was
-   * paused, killed or cut off from the ledger, and so lost its lease, since shortly before that request began. And one's own, when
-   * its time to answer was over. And one that its router comes to when its sender is dead. Never excused:
-   * to begin one beside another's that is not, however long oneself was paused.
+   * Of two requests that are open at once, the later one began beside the other. Excused, since nobody can take back what is on its way
+   * to a router: when the sender of the earlier one was paused, killed or cut off from the ledger, and so lost its lease, since
+   * shortly before it sent that; and beside one's own, when its time to answer was over. Never excused: to begin one beside another's
+   * that is not, however long oneself was paused.
    */
   onWrite(router: SimRouter, write: Write): void {
     const { world, hosts } = this.#of;
-    if (hosts.get(write.who)?.isDead === true) return;
     for (const other of router.writes) {
-      const troubledAtMs = hosts.get(other.who)?.troubledAtMs ?? Number.NEGATIVE_INFINITY;
-      if (other.who !== write.who && troubledAtMs >= other.sinceMs - 2 * leaseMs) continue;
-      if (other.who === write.who && world.nowMs - other.sinceMs >= configureTimeoutMs) continue;
+      const [earlier, later] = write.sentAtMs < other.sentAtMs ? [write, other] : [other, write];
+      const troubledAtMs = hosts.get(earlier.who)?.troubledAtMs ?? Number.NEGATIVE_INFINITY;
+      if (earlier.who !== later.who && troubledAtMs >= earlier.sentAtMs - 2 * leaseMs) continue;
+      if (earlier.who === later.who && world.nowMs - other.sinceMs >= configureTimeoutMs) continue;
       world.violate(
         "writer",
-        `${write.who} sends ${write.what} to ${router.key} while ${other.who}'s ${other.what} is open`,
+        `${later.who} sends ${later.what} to ${router.key} while ${earlier.who}'s ${earlier.what} is open`,
       );
     }
   }

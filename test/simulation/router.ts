@@ -52,6 +52,8 @@ type Answer<T> = Outcome<T> | "no answer";
 export interface Write {
   who: string;
   what: "configure" | "save";
+  /** When it was sent; the router may come to it much later. */
+  sentAtMs: number;
   sinceMs: number;
 }
 
@@ -147,18 +149,11 @@ export class SimRouter {
   }
 
   async configure(ops: readonly Op[], who: string): Promise<Answer<string | null>> {
-    const { random } = this.#world;
-    const refused = await this.#arrive(random.chance(this.ills.gatewayBefore));
-    if (refused !== undefined) return refused;
-    return this.#write({ who, what: "configure", sinceMs: this.#world.nowMs }, () =>
-      this.#serially(() => this.#commit(ops)),
-    );
+    return this.#send({ who, what: "configure" }, () => this.#serially(() => this.#commit(ops)));
   }
 
-  save(who: string): Promise<Answer<string | null>> {
-    return this.#arrive(this.#world.random.chance(this.ills.gatewayBefore)).then(
-      (refused) => refused ?? this.#write({ who, what: "save", sinceMs: this.#world.nowMs }, () => this.#save()),
-    );
+  async save(who: string): Promise<Answer<string | null>> {
+    return this.#send({ who, what: "save" }, () => this.#save());
   }
 
   /** A read sees what is staged. */
@@ -179,7 +174,11 @@ export class SimRouter {
     return this.ills.wrongKey ? { kind: "refused-key", text: "Valid API key is required" } : undefined;
   }
 
-  async #write<T>(write: Write, work: () => Promise<Answer<T>>): Promise<Answer<T>> {
+  async #send<T>(what: Pick<Write, "who" | "what">, work: () => Promise<Answer<T>>): Promise<Answer<T>> {
+    const sentAtMs = this.#world.nowMs;
+    const refused = await this.#arrive(this.#world.random.chance(this.ills.gatewayBefore));
+    if (refused !== undefined) return refused;
+    const write: Write = { ...what, sentAtMs, sinceMs: this.#world.nowMs };
     this.onWrite(write);
     this.writes.add(write);
     try {
