@@ -39,6 +39,7 @@ export interface RuleSet {
   withShipped: boolean;
 }
 
+/** The rules of the set, as `rules` of logwarden.yaml has them. */
 export function madeRules({ made, ofOneProgram, withShipped }: RuleSet): Rules & { own: readonly OwnRule[] } {
   const own = Array.from({ length: made }, (_, number): OwnRule => {
     const spread = number - ofOneProgram;

@@ -134,12 +134,13 @@ export class Header {
   }
 }
 
-/** What ends a program's name: `sshd[`, `sshd:`, or a space. */
-export const nameEnds: readonly number[] = [0x5b, 0x3a, space];
-
+/** Whether a program's name ends here: `sshd[`, `sshd:`, or a space. */
 function endsName(code: number | undefined): boolean {
   return code === 0x5b || code === 0x3a || code === space;
 }
+
+/** All characters that end a program's name. */
+export const nameEnds: readonly number[] = Array.from({ length: 256 }, (_, code) => code).filter(endsName);
 
 /** Whether `YYYY-MM-DDT` stands here (RFC 3339 §5.6). Looks at the punctuation only: the time is not used. */
 function startsWithDate(bytes: Uint8Array, at: number, to: number): boolean {

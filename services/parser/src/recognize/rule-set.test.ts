@@ -3,7 +3,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { ConfigurationError } from "@logwarden/shared/environment";
 import { latin1 } from "../latin1.ts";
-import { createRecognizer } from "./recognize.ts";
+import { createRecognizer, type Recognition, type Recognizer } from "./recognize.ts";
 import type { Rule } from "./rule.ts";
 import { compileRule, createRuleSet, shippedRules, unreached } from "./rule-set.ts";
 
@@ -30,9 +30,14 @@ function complaintsOf(
 function claimant(rules: readonly Rule[], line: string, tried?: Rule): string | undefined {
   const list = rules.map((rule) => own(rule.match, rule));
   const { recognizer } = createRuleSet("logwarden.yaml", { rules: { own: list, disabled: [] } }, tried);
-  const read = latin1(`Nov 21 04:44:40 gw1 ${line}`);
-  const recognition = recognizer.recognize(read, 0, read.bytes.length);
+  const recognition = recognize(recognizer, line);
   return typeof recognition === "string" ? undefined : recognition.rule;
+}
+
+/** @param line without its time and host */
+function recognize(recognizer: Recognizer, line: string): Recognition {
+  const read = latin1(`Nov 21 04:44:40 gw1 ${line}`);
+  return recognizer.recognize(read, 0, read.bytes.length);
 }
 
 const ending =
@@ -374,8 +379,7 @@ test("programs whose names begin alike keep their own rules, however their lines
   );
   const recognizer = createRecognizer(rules.map((rule) => compileRule(rule)));
   const ruleOf = (line: string): string => {
-    const read = latin1(`Nov 21 04:44:40 gw1 ${line}`);
-    const recognition = recognizer.recognize(read, 0, read.bytes.length);
+    const recognition = recognize(recognizer, line);
     return typeof recognition === "string" ? recognition : recognition.rule;
   };
   for (const program of programs) {
