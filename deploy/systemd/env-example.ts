@@ -14,8 +14,14 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 export const services = ["parser", "responder"] as const;
 export type Service = (typeof services)[number];
 
-/** What has a default that suits nobody: without the balancers a parser refuses every connection. */
-const alwaysSet: Record<string, string> = { LOGWARDEN_TRUSTED_PROXIES: "10.10.10.11,10.10.10.12" };
+/**
+ * What has a default that suits nobody here: without the balancers a parser refuses every connection, and without a keeper it loses lines
+ * when it dies.
+ */
+const alwaysSet: Record<string, string> = {
+  LOGWARDEN_TRUSTED_PROXIES: "10.10.10.11,10.10.10.12",
+  LOGWARDEN_KEEP_CONNECTIONS: "yes",
+};
 
 export interface Described {
   name: string;

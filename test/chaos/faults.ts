@@ -46,6 +46,8 @@ const seconds = (count: number): number => Math.ceil(count * linesPerSecond);
  */
 const dyingSeconds = 0.25;
 const inHand = seconds(dyingSeconds);
+/** A second worker of one keeper is at work after half a second; on two busy processors several. */
+const replacedWithinMs = 20_000;
 /** A socket's send queue, 64 KiB of 145-byte lines, of each of three edges; a slow sender never fills it. */
 const sendQueue = Math.min(3 * 430, seconds(7));
 
@@ -107,7 +109,34 @@ function aBalancer({ system, random }: Scene): string {
 
 export const faultKinds: readonly FaultKind[] = [
   // A hang of 3 s lost 1487 of 500/s: all that was sent to it until its checks had failed.
+  // Both of its processes at once, as when a container is killed.
   ...life("parser", { kill: inHand, stop: seconds(4), term: 0 }),
+  {
+    // The process that receives: its keeper has the connections.
+    ...{ name: "worker.kill", pair: false, lostMax: 0 },
+    act: async ({ system, random }) => {
+      const unit = random.pick(system.parsers);
+      const life = system.lifeOf(unit);
+      const replaced = (): number => life?.log.filter(({ event }) => event === "worker.replaced").length ?? 0;
+      const before = replaced();
+      if (life !== undefined) life.replaced = true;
+      process.kill(unit.worker, "SIGKILL");
+      await until("another worker is at work", () => replaced() > before, replacedWithinMs);
+      return unit.name;
+    },
+  },
+  {
+    // The process that keeps them: the worker drains, and both are started anew.
+    ...{ name: "keeper.kill", pair: false, lostMax: 0 },
+    act: async ({ system, random, holdMs }) => {
+      const unit = random.pick(system.parsers);
+      unit.tell("SIGKILL");
+      await unit.ended;
+      await sleep(holdMs);
+      await unit.start();
+      return unit.name;
+    },
+  },
   ...life("responder", { kill: 0, stop: 0, term: 0 }),
   ...life("queue", { kill: 0, stop: 0, term: 0 }),
   ...life("router", { kill: 0, stop: 0, term: 0 }),

@@ -141,7 +141,8 @@ export class Judge {
     const byLife = new Map<string, number>();
     for (const id of tasks.keys()) byLife.set(lifeOf(id), (byLife.get(lifeOf(id)) ?? 0) + 1);
     return this.#system.lives.flatMap((life) => {
-      if (!life.unit.startsWith("parser")) return [];
+      // Of a life with several workers it is told by what is lost of the stream: nothing may be.
+      if (!life.unit.startsWith("parser") || life.replaced === true) return [];
       const { made, name } = tasksOf(life);
       const found = byLife.get(name ?? "") ?? 0;
       if (found === made) return [];

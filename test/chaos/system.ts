@@ -60,6 +60,16 @@ export class Unit {
     this.#program = await this.#boot();
   }
 
+  /** Resolves when all of its processes have ended. */
+  get ended(): Promise<unknown> {
+    return this.#program?.ended ?? Promise.resolve();
+  }
+
+  /** Of a parser: the process that its keeper has started. */
+  get worker(): number {
+    return Number(readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, "utf8").split(" ")[0]);
+  }
+
   /** To all of its processes: HAProxy's worker would serve on for a moment, keepalived's child would keep the addresses. */
   signal(signal: NodeJS.Signals): void {
     if (this.running) process.kill(-this.pid, signal);
@@ -88,6 +98,8 @@ export interface Life {
   pid: number;
   /** How it was made to end; undefined while it runs. */
   ended?: "killed" | "asked";
+  /** Its worker was killed, and another one goes on: what that read again is in the log twice. */
+  replaced?: true;
   log: LogLine[];
 }
 
@@ -274,6 +286,7 @@ export async function startSystem(options: SystemOptions) {
           LOGWARDEN_LISTEN: `${host(111 + at)}:${ports.parser}`,
           LOGWARDEN_STATUS_LISTEN: `${host(111 + at)}:${ports.parserStatus}`,
           LOGWARDEN_TRUSTED_PROXIES: pair ? Object.values(balancers).join(",") : "127.0.0.1",
+          LOGWARDEN_KEEP_CONNECTIONS: "yes",
           LOGWARDEN_CONNECTION_AGE_MAX_MS: String(options.connectionAgeMs),
           // Two checks of HAProxy and a half: it takes a leaving parser out after two.
           LOGWARDEN_DRAIN_DELAY_MS: "2500",

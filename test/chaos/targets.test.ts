@@ -7,7 +7,8 @@ import { chaos, refused, type SuiteRun } from "./suite.ts";
 const where = refused === undefined ? describe : describe.skip;
 
 const kinds = [
-  ...["balancer.kill", "balancer.cut", "haproxy.kill", "parser.kill", "queue.kill", "queues.down"],
+  ...["balancer.kill", "balancer.cut", "haproxy.kill", "worker.kill", "keeper.kill", "parser.kill"],
+  ...["queue.kill", "queues.down"],
   ...["responder.commit", "services.roll", "parsers.double"],
 ];
 
@@ -48,7 +49,11 @@ where(`of single faults${refused === undefined ? "" : ` (skipped: ${refused})`}`
     expect(of("queues.down").lost).toBe(0);
   });
 
-  test("a parser killed: only what is written to it before its sockets are closed is lost, of this stream a few lines", () => {
+  test.each(["worker.kill", "keeper.kill"])("a parser killed, by its %s: no line is lost", (kind) => {
+    expect(of(kind).lost).toBe(0);
+  });
+
+  test("a parser and its keeper killed at once: lost is what is written to it before its sockets are closed, of this stream a few lines", () => {
     // faults.ts says why it is not 0 on a busy machine.
     expect(of("parser.kill").lost).toBeLessThanOrEqual(15);
   });

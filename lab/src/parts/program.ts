@@ -137,8 +137,9 @@ export class Program {
     return signal !== "SIGKILL";
   }
 
+  /** Ends the program and everything that it started, at once. */
   async kill(): Promise<void> {
-    this.signal("SIGKILL");
+    if (this.running) process.kill(-this.pid, "SIGKILL");
     await this.ended;
   }
 }

@@ -12,7 +12,7 @@ import { deviceTube, intakeTubes } from "@logwarden/shared/tubes";
 import type { Latin1 } from "./latin1.ts";
 import { decide } from "./decide/decide.ts";
 import { Fold, type Gathering, Sequence } from "./decide/gather.ts";
-import { createTaskIds } from "./decide/task-id.ts";
+import { createTaskIds, type TaskIds } from "./decide/task-id.ts";
 import type { LogEvent, Recognizer } from "./recognize/recognize.ts";
 
 export interface Pipeline {
@@ -30,12 +30,14 @@ export interface PipelineOptions {
   /** Whether repeats of one event inside one read become one task that counts them. */
   foldRepeats: boolean;
   submit: (tube: string, task: EventTask) => void;
+  /** Of a parser whose keeper calls a read by the name that it had before. */
+  ids?: TaskIds;
 }
 
 const noHeader = "no-syslog-header";
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { inventory, recognizer, log, foldRepeats, submit } = options;
+  const { inventory, recognizer, log, foldRepeats, submit, ids = createTaskIds() } = options;
   const received = log.tally("line.received", {});
   const unrecognized = log.tally("line.unrecognized", {});
   const malformed = log.tally("line.refused", { reason: noHeader });
@@ -52,7 +54,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   let lastRule = "";
   let lastTally: Tally = { count: 0 };
   const gathered: Gathering = foldRepeats ? new Fold() : new Sequence();
-  const ids = createTaskIds();
   /** When the lines of this read were received; one moment for all of them. */
   let at = "";
   /** A read is of one device. */

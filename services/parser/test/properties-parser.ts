@@ -173,7 +173,7 @@ export function outcomesOf(
   return { outcomes: [...outcomes, ...tasks], stream, parser };
 }
 
-class CountingLog implements Log {
+export class CountingLog implements Log {
   readonly debug = false;
   readonly #tallies = new Map<string, { event: EventName; labels: string[]; tally: Tally }>();
 

@@ -17,6 +17,8 @@ export interface Vocabulary {
   "service.failed": { err: unknown };
   "log.suppressed": { of: string; suppressed: number };
 
+  "worker.replaced": { reason: string; connections: number; tasks: number };
+  "journal.failed": { detail: string };
   "connection.opened": { peer: string; device: string };
   "connection.aged": { peer: string; device: string };
   "connection.closed": { peer: string; device: string; reason: string };
@@ -123,6 +125,16 @@ export const vocabulary: Manner = {
   "service.failed": { level: "fatal", says: "A bug ends this process; the supervisor starts a clean one.", labels: [] },
   "log.suppressed": { level: "warn", says: "More of the same were counted, not written.", labels: ["of"] },
 
+  "worker.replaced": {
+    level: "warn",
+    says: "The parser died: this process goes on with its connections.",
+    labels: [],
+  },
+  "journal.failed": {
+    level: "error",
+    says: "The journal cannot be written: if this process dies, its connections end, and what it had in hand is lost.",
+    labels: [],
+  },
   "connection.opened": { level: "debug", says: "A device opened a connection.", labels: [] },
   "connection.aged": {
     level: "debug",

@@ -5,8 +5,12 @@ import { randomBytes } from "node:crypto";
 export interface TaskIds {
   /** `2-51-mS4Xl0c9bVZr2Y3t`: the number in its read, the read, the life of the process. */
   next(): string;
+  /** What the ids of this read end with. */
+  readonly read: string;
   /** The next ids are of another read. */
   nextRead(): void;
+  /** The next ids are of a read that another life began, and called by this: the same ones once more. */
+  repeat(read: string): void;
 }
 
 /**
@@ -15,15 +19,25 @@ export interface TaskIds {
  */
 export function createTaskIds(): TaskIds {
   const life = randomBytes(12).toString("base64url");
-  let read = 1;
+  let reads = 1;
   let number = 0;
-  let rest = `-${read}-${life}`;
+  let read = `${reads}-${life}`;
+  let isOwn = true;
   return {
-    next: () => `${++number}${rest}`,
+    next: () => `${++number}-${read}`,
+    get read() {
+      return read;
+    },
     nextRead() {
-      if (number === 0) return;
+      // A read that made no task leaves its name to the next.
+      if (number === 0 && isOwn) return;
       number = 0;
-      rest = `-${++read}-${life}`;
+      isOwn = true;
+      read = `${++reads}-${life}`;
+    },
+    repeat(earlier) {
+      isOwn = false;
+      read = earlier;
     },
   };
 }

@@ -18,16 +18,26 @@
  */
 
 import type { X509Certificate } from "node:crypto";
-import type { Socket } from "node:net";
-import type { Address } from "@logwarden/shared/ip";
+import { Socket } from "node:net";
+import { type Address, parseAddress } from "@logwarden/shared/ip";
 import type { Device } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
+import type { Inherited, Keeping } from "../keep/keeping.ts";
+import type { Left } from "../keep/journal.ts";
 import type { Connections, Crowding } from "./connections.ts";
 import type { Devices, IdentityFault } from "./devices.ts";
-import { Framer } from "./framing.ts";
+import { Framer, type FrameSink } from "./framing.ts";
 import type { LineSink } from "./line-sink.ts";
 import { type HeaderFault, parseProxyHeader } from "./proxy-protocol.ts";
-import { pauseReading, type Reading, readBuffer, readSocket, resumeReading } from "./read-buffer.ts";
+import {
+  handleOf,
+  pauseReading,
+  type Reading,
+  readBuffer,
+  readHandle,
+  readSocket,
+  resumeReading,
+} from "./read-buffer.ts";
 import type { Handshake, TlsDoor, TlsFault } from "./tls-door.ts";
 
 /** Why a connection is refused: a closed list, because it is a metric label. */
@@ -35,13 +45,17 @@ export type ConnectionFault =
   | "untrusted-peer"
   | "header-timeout"
   | "handshake-timeout"
+  | "journal-torn"
   | HeaderFault
   | TlsFault
   | IdentityFault
   | Crowding;
 
+export type DoorName = "proxied" | "plain" | "tls";
+
 /** What stands between a connection and its lines. */
 export interface Door {
+  name: DoorName;
   /** A PROXY header from a trusted balancer comes first. */
   proxied: boolean;
   tls: TlsDoor | undefined;
@@ -55,6 +69,8 @@ export interface Surroundings extends LineSink {
   reading: Reading;
   devices: Devices;
   connections: Connections;
+  /** Undefined when nobody keeps our connections. */
+  keeping: Keeping | undefined;
   log: Log;
 }
 
@@ -78,14 +94,16 @@ export class Connection {
   #speaker: Address | undefined;
   #device: Device | undefined;
   #framer: Framer | undefined;
+  /** Where the keeper has it; undefined while it has not. */
+  #slot: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #broken = false;
   #halfClosed = false;
   /** A handshake that waits until we read again. */
   #postponed: (() => void) | undefined;
 
-  /** @param accepted paused, and admitted: there is room for it, and its peer may use the door */
-  constructor(accepted: Socket, peer: Address, door: Door, surroundings: Surroundings) {
+  /** @param from paused, and admitted: there is room for it, and its peer may use the door; or a dead worker's */
+  constructor(from: Socket | Inherited, peer: Address, door: Door, surroundings: Surroundings) {
     this.#peer = peer;
     this.#door = door;
     this.#surroundings = surroundings;
@@ -93,12 +111,14 @@ export class Connection {
     this.#countedAddress = devices.isBalancer(peer) ? undefined : peer;
     const take = (from: number, to: number): void => this.#take(from, to);
     // TLS needs the accepted socket itself; in front of it only a header is read.
-    if (door.tls === undefined) this.#socket = readSocket(accepted, take, reading);
-    else this.#socket = door.proxied ? readSocket(accepted, take, "copied") : accepted;
+    if (!(from instanceof Socket)) this.#socket = readHandle(from.handle, take);
+    else if (door.tls === undefined) this.#socket = readSocket(from, take, reading);
+    else this.#socket = door.proxied ? readSocket(from, take, "copied") : from;
     connections.enter(this, this.#countedAddress);
     this.#watch(this.#socket);
     this.#socket.once("close", (hadError) => this.#close(hadError));
-    if (door.proxied) this.#awaitHeader();
+    if (!(from instanceof Socket)) this.#inherit(from);
+    else if (door.proxied) this.#awaitHeader();
     else this.#speak(peer, 0, 0);
   }
 
@@ -204,6 +224,16 @@ export class Connection {
     this.#beginLines();
   }
 
+  /** Goes on where a worker that died left it. */
+  #inherit({ connection: { slot, speaker }, left }: Inherited): void {
+    this.#slot = slot;
+    this.#speaker = parseAddress(speaker ?? "");
+    // Somebody may have edited the inventory since.
+    if (!this.#identify(undefined)) return;
+    if (left === undefined) return this.#refuse("journal-torn", "a parser died while it wrote down where it was");
+    this.#beginLines(left);
+  }
+
   /** Finds whose lines these will be. @returns whether the connection may go on */
   #identify(certificate: X509Certificate | undefined): boolean {
     const { devices, connections } = this.#surroundings;
@@ -224,20 +254,23 @@ export class Connection {
     return true;
   }
 
-  #beginLines(): void {
+  #beginLines(left?: Left): void {
     const { log, bytes, onLine, connections, frameBytesMax, connectionAgeMaxMs } = this.#surroundings;
     this.#state = "lines";
     clearTimeout(this.#timer);
     const device = this.#device;
     log.say("connection.opened", { peer: this.#peer.text, device: device?.key ?? "" });
-    this.#framer = new Framer(frameBytesMax, {
+    const sink: FrameSink = {
       frame:
         device === undefined
           ? () => log.say("line.refused", { device: "", reason: "no-device", detail: this.#peer.text })
           : (read, from, to) => onLine(device, read, from, to),
       fault: (reason, detail) => log.say("line.refused", { device: device?.key ?? "", reason, detail }),
       bytes,
-    });
+    };
+    this.#framer = new Framer(frameBytesMax, sink, left?.state);
+    if (left === undefined) this.#hold(this.#framer);
+    else if (left.inHand !== undefined) this.#repeat(left.inHand);
     if (connectionAgeMaxMs > 0) {
       const ageMs = connectionAgeMaxMs * (1 + ageJitter * (2 * Math.random() - 1));
       this.#timer = setTimeout(() => this.#age(), ageMs).unref();
@@ -247,9 +280,29 @@ export class Connection {
     if (connections.leaving) this.#halfClose();
   }
 
-  #takeLines(from: number, to: number): void {
-    const goesOn = this.#framer?.push(readBuffer.bytes, from, to) ?? true;
-    this.#surroundings.onReadEnd();
+  /** From here on the connection is read on by another worker, if this one dies. */
+  #hold(framer: Framer): void {
+    const { keeping } = this.#surroundings;
+    const handle = handleOf(this.#socket);
+    if (keeping === undefined || handle === undefined || this.#door.tls !== undefined) return;
+    const connection = { door: this.#door.name, peer: this.#peer.text, speaker: this.#speaker?.text };
+    this.#slot = keeping.hold(handle, connection, framer);
+  }
+
+  /** A read that the dead worker had in hand: as much as one of ours, and with the names that it gave. */
+  #repeat({ name, bytes }: NonNullable<Left["inHand"]>): void {
+    const { headroom } = readBuffer;
+    this.#takeLines(headroom, headroom + bytes.copy(readBuffer.bytes, headroom), name);
+  }
+
+  #takeLines(from: number, to: number, name?: string): void {
+    const { keeping, onReadEnd } = this.#surroundings;
+    const framer = this.#framer as Framer;
+    let goesOn: boolean;
+    if (keeping === undefined || this.#slot === undefined) {
+      goesOn = framer.push(readBuffer.bytes, from, to);
+      onReadEnd();
+    } else goesOn = keeping.read(this.#slot, framer, from, to, onReadEnd, name);
     if (!goesOn) this.#socket.destroy();
   }
 
@@ -312,7 +365,8 @@ export class Connection {
     this.#endLines();
     this.#state = "closed";
     clearTimeout(this.#timer);
-    const { connections, log } = this.#surroundings;
+    const { connections, keeping, log } = this.#surroundings;
+    if (this.#slot !== undefined) keeping?.drop(this.#slot);
     connections.exit(this, this.#countedAddress, this.#device);
     const device = this.#device?.key ?? "";
     log.say("connection.closed", {

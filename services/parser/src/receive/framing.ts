@@ -39,28 +39,65 @@ export interface FrameSink {
 
 /** "65536 ": more digits than any frame within the limit can need. */
 const countDigitsMax = 5;
+/** A count and its space. */
+export const octetCountBytesMax = countDigitsMax + 1;
 /** What a framer may want to put in front of a read: a frame of the largest limit, but for its last byte, and its count. */
-export const carryBytesMax = 65_536 + countDigitsMax + 1;
+export const carryBytesMax = 65_536 + octetCountBytesMax;
 
 const lf = 0x0a;
 
-export class Framer {
+/** In the order in which keep/journal.ts counts them. */
+export const framingMethods = ["unknown", "octet-counted", "lf"] as const;
+
+/** Where in a stream a framer stands between two reads: all that another one needs to go on. */
+export interface FramerState {
+  readonly method: (typeof framingMethods)[number];
+  /** The beginning of a frame whose end has not arrived, as latin1. */
+  readonly carry: string;
+  /** Octet counting: bytes of a refused frame still to come. */
+  readonly skip: number;
+  /** LF: the frame being read is over the limit; everything up to its end is dropped. */
+  readonly overlong: boolean;
+}
+
+export const streamStart: FramerState = { method: "unknown", carry: "", skip: 0, overlong: false };
+
+export class Framer implements FramerState {
   readonly #frameBytesMax: number;
   readonly #sink: FrameSink;
-  #method: "unknown" | "octet-counted" | "lf" = "unknown";
-  /** The beginning of a frame whose end has not arrived. A copy: the read's own text is not kept alive by it. */
-  #carry = "";
-  /** Octet counting: bytes of a refused frame still to come. */
-  #skip = 0;
-  /** LF: the frame being read is over the limit; everything up to its end is dropped. */
-  #overlong = false;
+  #method: FramerState["method"];
+  /** A copy: the read's own text is not kept alive by it. */
+  #carry: string;
+  #skip: number;
+  #overlong: boolean;
   #isLost = false;
   #lineBytes = 0;
   #refusedBytes = 0;
 
-  constructor(frameBytesMax: number, sink: FrameSink) {
+  /** @param state where another framer of the same limit stood */
+  constructor(frameBytesMax: number, sink: FrameSink, state = streamStart) {
     this.#frameBytesMax = frameBytesMax;
     this.#sink = sink;
+    this.#method = state.method;
+    this.#carry = state.carry;
+    this.#skip = state.skip;
+    this.#overlong = state.overlong;
+  }
+
+  get method(): FramerState["method"] {
+    return this.#method;
+  }
+
+  get carry(): string {
+    return this.#carry;
+  }
+
+  get skip(): number {
+    return this.#skip;
+  }
+
+  get overlong(): boolean {
+    return this.#overlong;
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
  * One buffer for everything that is received, and how a socket is read into it.
  *
- *   [headroom: what a reader puts in front of a read][size: what one read delivers]
+ *   [headroom: what a reader puts in front of a read][size: what one read delivers][what the journal puts behind it]
  *
  * Its bytes are valid for the time of one call: callbacks are synchronous, so one buffer serves all sockets, and a
  * connection keeps only what it has not finished with, as a copy of its own. Nothing may keep a reference into it.
@@ -19,10 +19,14 @@ import { carryBytesMax } from "./framing.ts";
 
 /** 256 KiB reads were slower: they leave the processor's cache (measured with a prototype of this parser). */
 const size = 65_536;
+/** What keep/journal.ts writes around a read and its carry, so that it need not copy them. */
+const journalHead = 64;
+const journalTail = 8;
 /** A framer's carry is the most that anybody puts in front; a part of a PROXY header is shorter. */
-const headroom = carryBytesMax;
+const headroom = journalHead + carryBytesMax;
 
-export const readBuffer = { bytes: Buffer.alloc(headroom + size), headroom, size } as const;
+const bytes = Buffer.alloc(headroom + size + journalTail);
+export const readBuffer = { bytes, headroom, size, journalHead, journalTail } as const;
 
 /** What is called with each read: readBuffer.bytes[from..to), from >= headroom. */
 export type TakeBytes = (from: number, to: number) => void;
@@ -78,13 +82,23 @@ interface HandleHolder {
   _handle?: Handle | null;
 }
 
-function handleOf(socket: Socket): Handle | null | undefined {
-  return (socket as unknown as HandleHolder)._handle;
+/** What can be handed to another process; undefined where `direct` is not possible either. */
+export function handleOf(socket: Socket): Handle | undefined {
+  const handle = (socket as unknown as HandleHolder)._handle;
+  return typeof handle?.useUserBuffer === "function" ? handle : undefined;
 }
 
 function moveHandle(socket: Socket, take: TakeBytes): Socket | undefined {
   const handle = handleOf(socket);
-  if (typeof handle?.useUserBuffer !== "function") return undefined;
+  if (handle === undefined) return undefined;
+  const direct = readHandle(handle, take);
+  // One owner: what the old socket does from here on does not reach the connection.
+  (socket as unknown as HandleHolder)._handle = null;
+  return direct;
+}
+
+/** A socket of its own for a handle, read directly, and paused. @param handle as handleOf gives it, here or in another process */
+export function readHandle(handle: unknown, take: TakeBytes): Socket {
   const options: SocketConstructorOpts = {
     handle: handle as never,
     onread: {
@@ -98,7 +112,5 @@ function moveHandle(socket: Socket, take: TakeBytes): Socket | undefined {
   const direct = new Socket(options);
   // A new socket with a handle reads at once.
   direct.pause();
-  // One owner: what the old socket does from here on does not reach the connection.
-  (socket as unknown as HandleHolder)._handle = null;
   return direct;
 }

@@ -9,12 +9,16 @@
  */
 
 import type { Producer } from "@logwarden/queue";
+import type { Keeping } from "../keep/keeping.ts";
+import type { UnansweredPut } from "../keep/journal.ts";
 import type { Log } from "@logwarden/shared/log";
 import { createTaskEncoder, type EventTask } from "@logwarden/shared/task";
 import { taskTtrSeconds } from "@logwarden/shared/tubes";
 
 export interface Submitter {
   submit(tube: string, task: EventTask): void;
+  /** Puts a task once more that another parser died with. */
+  repeat(left: UnansweredPut): void;
   /** Waits for the answers. @returns how many never came; each of those tasks has been logged whole */
   close(deadlineMs: number): Promise<number>;
 }
@@ -29,6 +33,7 @@ export function createSubmitter(
   producer: Producer,
   log: Log,
   gate: { pause: () => void; resume: () => void },
+  keeping?: Keeping,
 ): Submitter {
   const encode = createTaskEncoder();
   const submitted = log.tally("task.submitted", {});
@@ -49,17 +54,27 @@ export function createSubmitter(
     log.say("intake.resumed", { unanswered: producer.unanswered, durationMs });
   }
 
+  function send(tube: string, body: string, task: EventTask, place: number | undefined): void {
+    producer.submit(tube, body, put, {
+      stored(node) {
+        if (place !== undefined) keeping?.answered(place);
+        submitted.count++;
+        tellSubmitted(task, tube, node);
+      },
+      rejected({ code }) {
+        log.say("task.rejected", { taskId: task.id ?? "", tube, reason: code, task });
+        if (place !== undefined) keeping?.answered(place);
+      },
+    });
+    if (producer.full && !paused) void pauseUntilHalf();
+  }
+
   return {
     submit(tube, task) {
-      producer.submit(tube, encode(task), put, {
-        stored(node) {
-          submitted.count++;
-          tellSubmitted(task, tube, node);
-        },
-        rejected: ({ code }) => log.say("task.rejected", { taskId: task.id ?? "", tube, reason: code, task }),
-      });
-      if (producer.full && !paused) void pauseUntilHalf();
+      const body = encode(task);
+      send(tube, body, task, keeping?.put(tube, body));
     },
+    repeat: ({ tube, body, place }) => send(tube, body, JSON.parse(body) as EventTask, place),
     close: (deadlineMs) => producer.close(deadlineMs),
   };
 }
