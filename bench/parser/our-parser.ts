@@ -3,12 +3,15 @@
  * instead of put. The only file of the bench that knows how the parser is put together.
  */
 
+import { openSync, unlinkSync } from "node:fs";
 import type { ParserEnvironment } from "@logwarden/parser/config";
 import { carryBytesMax, Framer } from "@logwarden/parser/framing";
+import { type Channel, Keeping } from "@logwarden/parser/keeping";
 import { latin1 } from "@logwarden/parser/latin1";
 import { createPipeline } from "@logwarden/parser/pipeline";
 import { openReceiver, type ReceiverOptions } from "@logwarden/parser/receiver";
 import { createRuleSet, shippedRules } from "@logwarden/parser/rule-set";
+import { createTaskIds } from "@logwarden/parser/task-id";
 import { type Inventory, parseInventory } from "@logwarden/shared/inventory";
 import type { Log } from "@logwarden/shared/log";
 import { createTaskEncoder } from "@logwarden/shared/task";
@@ -53,6 +56,8 @@ export interface OurParserOptions {
   reading: NonNullable<ReceiverOptions["reading"]>;
   /** Lines are framed, and nothing looks into them. */
   discard: boolean;
+  /** The journal of a keeper, a new file; undefined: without one. Of the keeper itself nothing is measured: it does nothing meanwhile. */
+  journal: string | undefined;
   /** Takes the bodies that one read led to, as the queue's client would write them: joined, in bytes. */
   onBodies: (count: number, bodies: Buffer) => void;
 }
@@ -61,34 +66,52 @@ export interface OurParserOptions {
 const bodiesBytesMax = 1_048_576;
 
 export async function openOurParser(options: OurParserOptions): Promise<void> {
-  const { environment, inventory, log, reading, discard, onBodies } = options;
+  const { environment, inventory, log, reading, discard, journal, onBodies } = options;
+  const ids = createTaskIds();
+  const begin = { kind: "begin", kept: [], predecessor: undefined } as const;
+  const keeping =
+    journal === undefined ? undefined : new Keeping(nobody, begin, openUnnamed(journal), { ...environment, ids, log });
+  const places: number[] = [];
   const { recognizer } = createRuleSet("the bench", inventory);
   const encode = createTaskEncoder();
   const written = Buffer.alloc(bodiesBytesMax);
   let count = 0;
   let bodies = "";
   const pipeline = createPipeline({
-    ...{ inventory, recognizer, log, foldRepeats: false },
-    submit: (_, task) => {
+    ...{ inventory, recognizer, log, foldRepeats: false, ids },
+    submit: (tube, task) => {
       count++;
-      bodies += `${encode(task)}\n`;
+      const body = encode(task);
+      bodies += `${body}\n`;
+      if (keeping !== undefined) places.push(keeping.put(tube, body));
     },
   });
   function onReadEnd(): void {
     pipeline.readEnd();
     if (count === 0) return;
     onBodies(count, written.subarray(0, written.write(bodies, "latin1")));
+    for (const place of places) keeping?.answered(place);
+    places.length = 0;
     count = 0;
     bodies = "";
   }
   const received = log.tally("line.received", {});
   await openReceiver(environment, {
-    ...{ inventory, log, reading, tlsIdentity: undefined },
+    ...{ inventory, log, reading, keeping, tlsIdentity: undefined },
     bytes: { line: { count: 0 }, framing: { count: 0 }, refused: { count: 0 } },
     onLine: discard ? () => void received.count++ : pipeline.line,
     onReadEnd,
   });
 }
+
+function openUnnamed(path: string): number {
+  const fd = openSync(path, "wx+");
+  unlinkSync(path);
+  return fd;
+}
+
+/** A keeper that is told everything and says nothing. */
+const nobody: Channel = { tell: () => undefined, listen: () => undefined };
 
 /** The framer and the recognizer alone, for lines in memory. */
 export interface Lines {

@@ -17,9 +17,11 @@ export interface Work {
   discard?: boolean;
   /** A file that takes every body, a line each, for a look at what is in them. */
   keep?: string;
+  /** The file that becomes a keeper's journal. */
+  journal?: string;
 }
 
-const { reading = "direct", discard = false, keep } = JSON.parse(process.env["BENCH_WORK"] ?? "") as Work;
+const { reading = "direct", discard = false, keep, journal } = JSON.parse(process.env["BENCH_WORK"] ?? "") as Work;
 let tasks = 0;
 let bytes = 0;
 const onBodies = (count: number, bodies: Buffer): void => {
@@ -34,7 +36,7 @@ await runService({
   variables: parserVariables,
   prepare: ({ config }) => readInventory(config),
   start: async (environment, inventory, log) => {
-    await openOurParser({ environment, inventory, log, reading, discard, onBodies });
+    await openOurParser({ environment, inventory, log, reading, discard, journal, onBodies });
     log.watch("bench_tasks", "Tasks that were made and encoded.", () => tasks);
     log.watch("bench_task_bytes", "Bytes of their bodies.", () => bytes);
     return { drain: () => Promise.resolve(true) };

@@ -77,6 +77,7 @@ const ourRows: readonly Row[] = [
   ourRow("ours-octets", "ours", "octets", compared),
   ourRow("ours-many", `ours, ${devicesMax} connections`, "lf", compared, {}, devicesMax),
   ourRow("ours-copied", "ours, by 'data' events", "lf", compared, { reading: "copied" }),
+  ourRow("ours-kept", "ours, with a keeper's journal", "lf", compared, { journal: "/dev/shm/logwarden-bench-journal" }),
   ourRow("ours-shipped", "ours, every shipped rule", "lf", shipped),
   ourRow("floor-lf", "ours, frames only (floor)", "lf", compared, { discard: true }),
   ourRow("floor-octets", "ours, frames only (floor)", "octets", compared, { discard: true }),

@@ -77,6 +77,7 @@ function makeMachine(): string {
     parser: {
       ...{ ...common, LOGWARDEN_LISTEN: "10.10.10.111:10514", LOGWARDEN_STATUS_LISTEN: "10.10.10.111:8080" },
       LOGWARDEN_TRUSTED_PROXIES: "10.10.10.11,10.10.10.10,10.10.10.111",
+      LOGWARDEN_KEEP_CONNECTIONS: "yes",
     },
     responder: { ...common, LOGWARDEN_STATUS_LISTEN: "10.10.10.111:8081" },
   };
@@ -136,6 +137,7 @@ if (why !== undefined) process.stderr.write(`no machine of systemd can be made h
 
   test("bans whom its router complains of, also after its parts were killed or restarted, and stops in order", () => {
     expect(read("ends").at(-1)).toBe("done");
+    expect(read("ends")[0]).toBe("keeper 0");
     const ends = read("ends").filter((line) => services.some((service) => line.startsWith(service)));
     expect(ends).toEqual(services.map((service) => `${service} success 0`));
   });

@@ -325,6 +325,26 @@ describe("the balancer that has the address", () => {
 });
 
 test(
+  "the working process of each parser is killed: its container stays, and a line that is written meanwhile is not lost",
+  async () => {
+    const before = await Promise.all(parserServices.map(startOf));
+    const kill = `for (const pid of fs.readdirSync("/proc").filter(Number)) {
+      if (fs.readFileSync(\`/proc/\${pid}/cmdline\`, "utf8").includes("services/parser/src/parser.ts")) process.kill(pid, "SIGKILL");
+    }`;
+    await Promise.all(parserServices.map((service) => run(service, ["node", "--eval", kill])));
+    await log("router-1", 4276, "203.0.113.21");
+    await until("203.0.113.21 on router-1", async () =>
+      members(await state("router-1"), "saved").includes("203.0.113.21"),
+    );
+    for (const service of parserServices) {
+      await until(`${service} works on`, async () => (await logsOf(service)).includes("worker.replaced"));
+    }
+    expect(await Promise.all(parserServices.map(startOf))).toEqual(before);
+  },
+  testMs,
+);
+
+test(
   "a parser and a queue node are killed: lines go on, and nothing stays in the queue when they are back",
   async () => {
     await compose("kill", "parser-1", "queue-1");
