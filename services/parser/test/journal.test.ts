@@ -71,12 +71,15 @@ class Life {
       },
     });
     for (const one of this.#keeping.unanswered()) this.#send(one);
-    for (const { slot } of kept) {
-      const left = this.#keeping.left(slot);
-      if (left === undefined) continue;
-      this.#streams.set(slot, { framer: this.#framer(left.state), slot });
-      if (left.inHand !== undefined) this.read(slot, left.inHand.bytes, left.inHand.name);
-    }
+  }
+
+  /** One of the kept connections comes to it. @returns whether it can be followed */
+  take(slot: number): boolean {
+    const left = this.#keeping.left(slot);
+    if (left === undefined) return false;
+    this.#streams.set(slot, { framer: this.#framer(left.state), slot });
+    if (left.inHand !== undefined) this.read(slot, left.inHand.bytes, left.inHand.name);
+    return true;
   }
 
   /** @returns how to call the connection */
@@ -177,30 +180,37 @@ describe("a parser that dies", () => {
         });
         const kept = life.told.flatMap((message) => (message.kind === "hold" ? [message.connection] : []));
         const live = (): void => {
-          for (;;) {
-            try {
-              life = new Life(kept, (id, from) => put.set(id, from), steps.shift());
-              return;
-            } catch (error) {
-              // While it took over from the one before it.
-              if (!(error instanceof Death)) throw error;
-            }
+          life = new Life(kept, (id, from) => put.set(id, from), steps.shift());
+        };
+        /** @returns whether it lived on */
+        const survives = (act: () => void): boolean => {
+          try {
+            act();
+            return true;
+          } catch (error) {
+            if (!(error instanceof Death)) throw error;
+            live();
+            return false;
           }
         };
         live();
-        while (open.some(({ at, bytes }) => at < bytes.length)) {
+        for (let reading = true; reading; ) {
+          reading = false;
           for (const one of open) {
+            // Each comes to a new life in its turn, and others are read before it has.
+            while (!life.has(one.connection)) survives(() => expect(life.take(one.connection)).toBe(true));
             const read = one.bytes.subarray(one.at, one.at + one.readBytes);
             one.at += read.length;
-            try {
+            if (read.length > 0) reading = true;
+            survives(() => {
               if (read.length > 0) life.read(one.connection, read);
               for (const from of life.answer(answered)) certain.add(from);
               life.step();
-            } catch (error) {
-              if (!(error instanceof Death)) throw error;
-              live();
-            }
+            });
           }
+        }
+        for (const { connection } of open) {
+          while (!life.has(connection)) survives(() => expect(life.take(connection)).toBe(true));
         }
         for (const from of life.answer(Number.POSITIVE_INFINITY)) certain.add(from);
         expect([...put.values()].sort()).toEqual([...sent].sort());
@@ -234,17 +244,48 @@ describe("what cannot be believed is not followed", () => {
   test("a read of which only a part was written", () => {
     const kept = dieWithRead();
     const [connection] = kept as [KeptConnection];
-    expect(new Life(kept, none).has(connection.slot)).toBe(true);
+    expect(new Life(kept, none).take(connection.slot)).toBe(true);
     const again = dieWithRead();
     damage(lines.subarray(-20), Buffer.alloc(40));
-    expect(new Life(again, none).has(connection.slot)).toBe(false);
+    expect(new Life(again, none).take(connection.slot)).toBe(false);
+  });
+
+  describe("the end of a read, torn", () => {
+    const rest = Buffer.from("<38>Nov 21 04:44:40 gw1 sshd[2319]: Failed");
+
+    /** A life with two connections, which has read on the first, and on the second as well if it is told to. */
+    function liveAndTear(readsOther: boolean, onPut: OnPut): { kept: KeptConnection[]; torn: number } {
+      const life = new Life([], onPut);
+      const [torn, other] = [life.open(), life.open()];
+      life.read(torn, Buffer.concat([lines, rest]));
+      // Where its last bytes stand once more, it is what the read has left of its stream.
+      const at = readFileSync(`${directory}/journal`).lastIndexOf(rest) + rest.length;
+      if (readsOther) life.read(other, lines);
+      writeSync(journal, Buffer.alloc(8), 0, 8, at);
+      return { kept: life.told.flatMap((message) => (message.kind === "hold" ? [message.connection] : [])), torn };
+    }
+
+    test("the read is done again", () => {
+      const put = new Map<string, string>();
+      const onPut: OnPut = (id, from) => put.set(id, from);
+      const { kept, torn } = liveAndTear(false, onPut);
+      const next = new Life(kept, onPut);
+      expect(next.take(torn)).toBe(true);
+      next.read(torn, Buffer.from(" password for root from 192.0.2.3 port 22 ssh2\n"));
+      expect([...put.values()]).toEqual(["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    });
+
+    test("and not followed where another read stands in its place", () => {
+      const { kept, torn } = liveAndTear(true, none);
+      expect(new Life(kept, none).take(torn)).toBe(false);
+    });
   });
 
   test("a journal that was emptied", () => {
     const kept = dieWithRead();
     ftruncateSync(journal);
     const [connection] = kept as [KeptConnection];
-    expect(new Life(kept, none).has(connection.slot)).toBe(false);
+    expect(new Life(kept, none).take(connection.slot)).toBe(false);
   });
 
   test("a journal that cannot be written: the keeper lets go of everything, and the parser goes on without it", () => {

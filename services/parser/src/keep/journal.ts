@@ -1,9 +1,10 @@
 /**
  * What a worker has read and not yet brought into the queue, where the next one finds it: a file that outlives both.
  *
- *   [in hand: the read that is being parsed][connection 0][connection 1]… [put 0][put 1]…
+ *   [in hand 0]… [in hand 7][connection 0][connection 1]… [put 0][put 1]…
  *
- *   in hand      a read, behind the state that it is read in: written before its first byte is looked at
+ *   in hand      a read, behind the state that it is read in: written before its first byte is looked at. A worker has one of these,
+ *                and leaves those alone that dead ones left until their connections have come to it
  *   connection   the state that a read has left its stream in: written when all that came of that read is a put
  *   put          a task: written before it is sent, erased when the queue has answered
  *
@@ -53,7 +54,10 @@ const putHeadBytes = 16;
 /** A tube's name has 200 bytes at most (beanstalkd), a task a reason of 1000 and a user of 256 characters of six. Most touch one page. */
 const putBytesMax = 12_288;
 
-const slotsAt = inHandHeadBytes + carryBytesMax + readBuffer.size + numberBytes;
+const inHandBytes = inHandHeadBytes + carryBytesMax + readBuffer.size + numberBytes;
+/** One more than there may be workers in a row that die before they have every connection (keeper.ts), and some. */
+const inHandCount = 8;
+const slotsAt = inHandCount * inHandBytes;
 
 export class Journal {
   /** What the last worker died with. */
@@ -67,15 +71,25 @@ export class Journal {
   readonly #empty: number[] = [];
   #places = 0;
   readonly #onFailure: (cause: unknown) => void;
+  /** Where dead workers had reads in hand that nobody has finished. */
+  readonly #abandoned: readonly InHandHead[];
+  /** Where ours is. */
+  readonly #inHandAt: number;
   #failed = false;
   /** Of the last record. */
   #number: number;
 
   /**
    * @param fd open for reading and writing
+   * @param slots of the connections that a dead worker left
    * @param onFailure called once, when a record could not be written: no space is left, for example
    */
-  constructor(fd: number, { frameBytesMax, connectionsMax }: JournalLimits, onFailure: (cause: unknown) => void) {
+  constructor(
+    fd: number,
+    { frameBytesMax, connectionsMax }: JournalLimits,
+    slots: ReadonlySet<number>,
+    onFailure: (cause: unknown) => void,
+  ) {
     this.#fd = fd;
     this.#onFailure = onFailure;
     this.#slotBytes = slotHeadBytes + frameBytesMax + octetCountBytesMax + numberBytes;
@@ -83,8 +97,15 @@ export class Journal {
     // As many may be accepted while those of a dead worker are not yet taken.
     this.#putsAt = slotsAt + 2 * connectionsMax * this.#slotBytes;
     this.unanswered = this.#readPuts();
+    const heads = Array.from({ length: inHandCount }, (_, index) => this.#readInHandHead(index * inHandBytes));
+    this.#abandoned = heads
+      .filter(({ slot, number }) => slots.has(slot) && isUnfinished(number, this.#readSlot(slot)))
+      .toSorted((a, b) => b.number - a.number);
+    const isFree = (head: InHandHead): boolean => !this.#abandoned.includes(head);
+    // When none is free, what the oldest one holds is lost, and its connection is not followed.
+    this.#inHandAt = (heads.find(isFree) ?? (this.#abandoned.at(-1) as InHandHead)).at;
     // A record of number 0 was never written.
-    this.#number = Math.max(1, this.#readInHandHead().number);
+    this.#number = Math.max(1, ...heads.map(({ number }) => number));
   }
 
   /**
@@ -106,7 +127,7 @@ export class Journal {
     bytes.write(name.padEnd(inHandHeadBytes - nameAt), start + nameAt, "latin1");
     if (carry !== "") bytes.write(carry, start + inHandHeadBytes, "latin1");
     bytes.writeDoubleLE(number, to);
-    this.#write(bytes, start, to + numberBytes - start, 0);
+    this.#write(bytes, start, to + numberBytes - start, this.#inHandAt);
   }
 
   /** All that comes of the read that was begun last is a put; or a connection begins. */
@@ -124,26 +145,17 @@ export class Journal {
     this.#write(record, 0, tailAt + numberBytes, this.#slotAt(slot));
   }
 
-  /** What was left of a connection; undefined: its record is torn, or gone. */
+  /** What was left of a connection; undefined: its records are torn, or gone. */
   left(slot: number): Left | undefined {
-    const inHand = this.#readInHandHead();
-    const head = this.#read(this.#slotAt(slot), slotHeadBytes);
-    const number = head.readDoubleLE(0);
-    if (number === 0) return undefined;
-    if (inHand.slot === slot && inHand.number > number) return this.#readInHand(inHand);
-    const carryBytes = head.readUInt32LE(8);
-    const rest = this.#read(this.#slotAt(slot) + slotHeadBytes, carryBytes + numberBytes);
-    // Torn at the end of the read that is still in hand: what came of that is done once more.
-    if (rest.readDoubleLE(carryBytes) !== number) return inHand.slot === slot ? this.#readInHand(inHand) : undefined;
-    return {
-      state: {
-        method: framingMethods[head[16] as number] ?? "unknown",
-        overlong: head[17] === 1,
-        skip: head.readUInt32LE(12),
-        carry: rest.toString("latin1", 0, carryBytes),
-      },
-      inHand: undefined,
-    };
+    const own = this.#readSlot(slot);
+    if (own.number === 0) return undefined;
+    // The newest first: it may be the same read, begun again; one that is torn was not even begun.
+    const unfinished = this.#abandoned.filter((one) => one.slot === slot && isUnfinished(one.number, own));
+    for (const head of unfinished) {
+      const left = this.#readInHand(head);
+      if (left !== undefined) return left;
+    }
+    return unfinished.length > 0 || own.state === undefined ? undefined : { state: own.state, inHand: undefined };
   }
 
   /**
@@ -192,29 +204,39 @@ export class Journal {
     return this.#putsAt + place * putBytesMax;
   }
 
-  #readInHandHead(): InHandHead {
-    const head = this.#read(0, inHandHeadBytes);
+  #readSlot(slot: number): Slot {
+    const head = this.#read(this.#slotAt(slot), slotHeadBytes);
+    const number = head.readDoubleLE(0);
+    const carryBytes = head.readUInt32LE(8);
+    const rest = this.#read(this.#slotAt(slot) + slotHeadBytes, carryBytes + numberBytes);
+    if (rest.readDoubleLE(carryBytes) !== number) return { number, state: undefined };
+    const carry = rest.toString("latin1", 0, carryBytes);
     return {
+      number,
+      state: { skip: head.readUInt32LE(12), method: methodOf(head[16]), overlong: head[17] === 1, carry },
+    };
+  }
+
+  #readInHandHead(at: number): InHandHead {
+    const head = this.#read(at, inHandHeadBytes);
+    return {
+      at,
       number: head.readDoubleLE(0),
       slot: head.readUInt32LE(8),
       readBytes: head.readUInt32LE(12),
       carryBytes: head.readUInt32LE(16),
-      skip: head.readUInt32LE(20),
-      method: head[24] as number,
-      overlong: head[25] === 1,
+      state: { skip: head.readUInt32LE(20), method: methodOf(head[24]), overlong: head[25] === 1 },
       name: head.toString("latin1", nameAt).trimEnd(),
     };
   }
 
-  #readInHand({ number, readBytes, carryBytes, skip, method, overlong, name }: InHandHead): Left | undefined {
+  /** @returns undefined when it is torn, or when another read stands there by now */
+  #readInHand({ at, number, readBytes, carryBytes, state, name }: InHandHead): Left | undefined {
     const length = carryBytes + readBytes;
-    const rest = this.#read(inHandHeadBytes, length + numberBytes);
+    const rest = this.#read(at + inHandHeadBytes, length + numberBytes);
     if (rest.readDoubleLE(length) !== number) return undefined;
     const carry = rest.toString("latin1", 0, carryBytes);
-    return {
-      state: { method: framingMethods[method] ?? "unknown", overlong, skip, carry },
-      inHand: { name, bytes: rest.subarray(carryBytes, length) },
-    };
+    return { state: { ...state, carry }, inHand: { name, bytes: rest.subarray(carryBytes, length) } };
   }
 
   #readPuts(): UnansweredPut[] {
@@ -249,13 +271,27 @@ export class Journal {
 
 const nothing = Buffer.alloc(numberBytes);
 
-interface InHandHead {
+interface Slot {
+  /** Of the last read that was finished. */
   number: number;
+  /** Undefined: torn, while that read was being finished. */
+  state: FramerState | undefined;
+}
+
+interface InHandHead {
+  at: number;
   slot: number;
+  number: number;
   readBytes: number;
   carryBytes: number;
-  skip: number;
-  method: number;
-  overlong: boolean;
+  state: Omit<FramerState, "carry">;
   name: string;
+}
+
+function isUnfinished(number: number, { number: finished, state }: Slot): boolean {
+  return number > finished || (number === finished && state === undefined);
+}
+
+function methodOf(index: number | undefined): FramerState["method"] {
+  return framingMethods[index ?? 0] ?? "unknown";
 }

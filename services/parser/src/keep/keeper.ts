@@ -10,8 +10,8 @@
  *   the keeper dies ──▶ the worker drains, as if it had been asked to end (packages/shared/src/process.ts)
  *
  * Without it the kernel closes a killed parser's sockets only after it has freed its memory, some milliseconds later, and what was
- * sent to them until then is lost: syslog has no acknowledgement. What the dead one had read and not yet put is in the journal
- * (journal.ts). What it had put into the queue and got no answer for is in its connection to the queue.
+ * sent to them until then is lost: syslog has no acknowledgement. What the dead one had read is in the journal (journal.ts), until the
+ * queue has answered for it.
  *
  * So small that nothing can happen to it: it reads no byte of a stranger, and imports nothing but Node.
  */

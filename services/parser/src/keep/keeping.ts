@@ -59,8 +59,8 @@ export class Keeping {
     this.#begin = begin;
     this.#ids = ids;
     this.#log = log;
-    this.#journal = new Journal(journal, options, (cause) => this.#fail(cause));
     this.#used = new Set(begin.kept.map(({ slot }) => slot));
+    this.#journal = new Journal(journal, options, this.#used, (cause) => this.#fail(cause));
     this.#held = new Set(this.#used);
     this.#fresh = Math.max(-1, ...this.#used) + 1;
     for (let slot = 0; slot < this.#fresh; slot++) if (!this.#used.has(slot)) this.#returned.push(slot);
@@ -125,7 +125,8 @@ export class Keeping {
     this.#journal.begin(slot, this.#ids.read, framer, readBuffer.bytes, from, to);
     const goesOn = framer.push(readBuffer.bytes, from, to);
     onReadEnd();
-    this.#journal.end(slot, framer);
+    // One that cannot be followed any further stays in hand: whoever comes after us shall find out the same.
+    if (goesOn) this.#journal.end(slot, framer);
     return goesOn;
   }
 
