@@ -329,9 +329,9 @@ test(
   async () => {
     const before = await Promise.all(parserServices.map(startOf));
     const kill = `for (const pid of fs.readdirSync("/proc").filter(Number)) {
-      if (fs.readFileSync(\`/proc/\${pid}/cmdline\`, "utf8").includes("services/parser/src/parser.ts")) process.kill(pid, "SIGKILL");
+      if (fs.readFileSync(\`/proc/\${pid}/cmdline\`, "utf8").endsWith("/services/parser/src/parser.ts\\0")) process.kill(pid, "SIGKILL");
     }`;
-    await Promise.all(parserServices.map((service) => run(service, ["node", "--eval", kill])));
+    await Promise.all(parserServices.map((service) => compose("exec", "-T", service, "node", "--eval", kill)));
     await log("router-1", 4276, "203.0.113.21");
     await until("203.0.113.21 on router-1", async () =>
       members(await state("router-1"), "saved").includes("203.0.113.21"),
