@@ -1,6 +1,7 @@
 // How bans end, and how a router becomes right again by itself.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import type { LogLine } from "@logwarden/lab/parts/service";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { parse, stringify } from "yaml";
 import { ban, hasRead, requestsOf, type Rig, type RigOptions, startRig, tube, until } from "./rig.ts";
@@ -96,6 +97,10 @@ test("an unban of an address and of its network waits for both, however little f
   await order({ type: "ban", address: "2001:db8::/64" });
   const savedMembers = (): string[] => rig.routers[0]?.savedMembers("BAD_GUYS", 6) ?? [];
   await until("both are banned", () => savedMembers().length === 2);
+  // The router knows before we have read what the responder says of it.
+  const isSettled = ({ event, device, verb }: LogLine): boolean =>
+    event === "task.settled" && device === "edge-1" && verb === "delete";
+  await until("the responder has said so", () => responder.log.filter(isSettled).length === 2);
   const before = responder.log.length;
   await rig.put(tube(1), { type: "unban", host: ban("10.0.0.1").host, address: "2001:db8::1", id: "both", by: "jo" });
   await responder.said("task.settled", ({ taskId }) => taskId === "both");
