@@ -310,8 +310,9 @@ export const faultKinds: readonly FaultKind[] = [
       const added = [await system.scaleUp(), await system.scaleUp()];
       await system.healthy();
       const startedAt = Date.now();
-      // Every connection has ended once after its age and a fifth; the new ones have no connections and so get the next.
-      const limitMs = 1.2 * connectionAgeMs + 2000;
+      // The balancers have read their files again, so none of the four has a connection in their eyes: the three edges' next ones, within
+      // their age and a fifth, go to three of them, and the fourth gets the first that ends after that.
+      const limitMs = 2 * 1.2 * connectionAgeMs + 2000;
       const working = (name: string): boolean =>
         system.lifeOf(system.unit(name))?.log.some(({ event }) => event === "line.received") === true;
       await until(`lines at ${added.join(" and ")}`, () => added.every(working), limitMs).catch((error: Error) =>

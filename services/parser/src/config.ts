@@ -235,8 +235,9 @@ export interface MemoryBound {
 export function memoryBytesMax(environment: ParserEnvironment): MemoryBound {
   const { connectionsMax, frameBytesMax, unansweredPutsMax, udpHeldBytesMax, unknownDevicesMax } = environment;
   const connectionBytes = 3 * frameBytesMax + (environment.tlsListen === undefined ? 8 : 8 + 192) * kib;
-  // A task has a bounded form: 4 KiB as JSON, and as much again for what waits for its answer.
-  const putBytes = 8 * kib;
+  // A task has a bounded form: 8 KiB as JSON (its reason 1000 characters, its user 256, six bytes each at worst), and as much again for
+  // what waits for its answer.
+  const putBytes = 16 * kib;
   const putsOfReadMax = 1100;
   const terms = {
     processBytes: 384 * kib * kib,
