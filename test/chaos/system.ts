@@ -67,7 +67,8 @@ export class Unit {
 
   /** Of a parser: the process that its keeper has started. */
   get worker(): number {
-    return Number(readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, "utf8").split(" ")[0]);
+    if (this.#program === undefined) throw new Error(`${this.name} has not been started`);
+    return this.#program.childPid;
   }
 
   /** To all of its processes: HAProxy's worker would serve on for a moment, keepalived's child would keep the addresses. */

@@ -8,7 +8,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { programPath } from "../system-packages.ts";
@@ -117,6 +117,13 @@ export class Program {
       await Promise.race([this.ended, new Promise((resolve) => setTimeout(resolve, 10))]);
     }
     throw new Error(`${this.name} ended before ${host}:${port} accepted connections:\n${this.lastWords}`);
+  }
+
+  /** The process that it started first. @throws when there is none: 0 and -1 are pids that mean many */
+  get childPid(): number {
+    const [first = ""] = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, "utf8").split(" ");
+    if (first === "") throw new Error(`${this.name} has started no process that still runs`);
+    return Number(first);
   }
 
   signal(signal: NodeJS.Signals): void {

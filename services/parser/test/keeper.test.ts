@@ -1,9 +1,9 @@
 // A parser that dies takes nothing with it: its keeper has the connections, its journal what it had in hand.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { freePort } from "@logwarden/lab/parts/loopback";
-import { attack, type Balancer, type Framing, frames } from "./balancer.ts";
+import { attack, type Balancer, type Dial, type Framing, frames } from "./balancer.ts";
 import { type Rig, startRig, until } from "./rig.ts";
 
 let rig: Rig;
@@ -20,10 +20,15 @@ const ended = (): Promise<{ code: number | null; signal: string | null }> => rig
 const starts = (): number => rig.parser.log.filter(({ event }) => event === "service.started").length;
 
 /** The process that works, started by the one that keeps. */
-function workerPid(): number {
-  const { pid } = rig.parser.program;
-  const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
-  return Number(child);
+const workerPid = (): number => rig.parser.program.childPid;
+
+/** A parser at work: it has one connection, whose first line is a task that somebody took. */
+async function atWork(dial: Dial = {}): Promise<Balancer> {
+  await start();
+  const balancer = await rig.dial(dial);
+  await balancer.send(frames([attack("203.0.113.1")]));
+  await rig.take(1);
+  return balancer;
 }
 
 /** Waits until the keeper has so many connections. */
@@ -122,10 +127,7 @@ test("the device is the one that the PROXY header named, and what was said while
 });
 
 test("a connection that ended is kept no longer: its peer sees the end", async () => {
-  await start();
-  const balancer = await rig.dial();
-  await balancer.send(frames([attack("203.0.113.1")]));
-  await rig.take(1);
+  const balancer = await atWork();
   balancer.finish();
   await balancer.closed;
   await kept(0);
@@ -135,10 +137,7 @@ test("a connection that ended is kept no longer: its peer sees the end", async (
 });
 
 test("asked to end, it drains and ends as a parser without a keeper does", async () => {
-  await start();
-  const balancer = await rig.dial({ stubborn: true });
-  await balancer.send(frames([attack("203.0.113.1")]));
-  await rig.take(1);
+  const balancer = await atWork({ stubborn: true });
   rig.parser.program.signal("SIGTERM");
   await balancer.halfClosed;
   await balancer.send(frames([attack("203.0.113.2")]));
@@ -160,10 +159,7 @@ test("asked to end while one of its workers starts, it ends when that one has re
 });
 
 test("a second signal ends it at once", async () => {
-  await start();
-  const balancer = await rig.dial({ stubborn: true });
-  await balancer.send(frames([attack("203.0.113.1")]));
-  await rig.take(1);
+  const balancer = await atWork({ stubborn: true });
   rig.parser.program.signal("SIGTERM");
   await balancer.halfClosed;
   rig.parser.program.signal("SIGTERM");
@@ -171,10 +167,7 @@ test("a second signal ends it at once", async () => {
 });
 
 test("its keeper killed, the parser drains: what was sent to it is read, and its ports are free", async () => {
-  await start();
-  const balancer = await rig.dial({ stubborn: true });
-  await balancer.send(frames([attack("203.0.113.1")]));
-  await rig.take(1);
+  const balancer = await atWork({ stubborn: true });
   rig.parser.program.signal("SIGKILL");
   await balancer.halfClosed;
   await balancer.send(frames([attack("203.0.113.2")]));

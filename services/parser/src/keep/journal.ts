@@ -43,7 +43,7 @@ export interface UnansweredPut {
 }
 
 /** Every record: a number, its fields, its bytes, the number once more. */
-const numberBytes = 8;
+const numberBytes = readBuffer.journalTail;
 /** In hand: number 8, slot 4, read 4, carry 4, skip 4, method 1, overlong 1, name 38: `51-mS4Xl0c9bVZr2Y3t`. */
 const inHandHeadBytes = readBuffer.journalHead;
 const nameAt = 26;
