@@ -1,11 +1,11 @@
 // The compiled matchers, and the dispatcher that chooses among them, against what templates mean: said slowly in
 // properties-templates.ts, tried one by one in their order.
 
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { parseAddress } from "@logwarden/shared/ip";
 import fc from "fast-check";
 import { Dispatcher, type Entry } from "../src/recognize/dispatch.ts";
-import { Endings } from "../src/recognize/endings.ts";
+import { Edges } from "../src/recognize/edges.ts";
 import { shippedRules } from "../src/recognize/rule-set.ts";
 import {
   compileTemplate,
@@ -223,10 +223,12 @@ function holdsAddresses(form: Form, line: string): boolean {
   );
 }
 
-/** Asked with the place where the line begins, and with one before it. */
-function expectMayEnd(endings: Endings, before: string, line: string, after: string): void {
+/** The end is asked with the place where the line begins, and with one before it. */
+function expectMayBe(edges: Edges, before: string, line: string, after: string): void {
   const bytes = Buffer.from(before + line + after, "latin1");
-  for (const from of [0, before.length]) expect(endings.mayEnd(bytes, from, before.length + line.length)).toBe(true);
+  const to = before.length + line.length;
+  for (const from of [0, before.length]) expect(edges.mayEnd(bytes, from, to)).toBe(true);
+  for (const endsSo of [true, false]) expect(edges.mayBe(bytes, before.length, to, endsSo)).toBe(true);
 }
 
 /** The dispatcher over some rules against trying each form. @returns how many forms matched */
@@ -240,12 +242,12 @@ function dispatchAsTried(rule: fc.Arbitrary<Made>, minLength: number, maxLength:
     fc.property(rulesAndLines, ([all, lines, before, after]) => {
       const entries = entriesOf(all);
       const dispatcher = new Dispatcher(entries.map(({ entry }) => entry));
-      const endings = new Endings(entries.map(({ entry }) => entry.form));
+      const edges = new Edges(entries.map(({ entry }) => entry.form));
       for (const line of lines) {
         const meant = entries.filter(({ form }) => readForm(form, line) !== undefined);
         matched += meant.length;
         expect(dispatched(dispatcher, before, line, after)).toEqual(meant.map(({ entry }) => entry.owner));
-        if (meant.some(({ form }) => holdsAddresses(form, line))) expectMayEnd(endings, before, line, after);
+        if (meant.some(({ form }) => holdsAddresses(form, line))) expectMayBe(edges, before, line, after);
       }
     }),
     { numRuns },
@@ -300,16 +302,57 @@ test("of the rules that ship, all in one dispatcher, a line finds what trying ea
   expect(matched).toBeGreaterThan(300);
 });
 
-test("a line that ends as no form of its program does is told from one look at its end", () => {
-  const of = (...templates: string[]) => new Endings(templates.flatMap((one) => compileTemplate(one).forms));
-  const endings = of(
+test("of what sshd says all day no form that ships is tried, though sixteen of PAM's begin as its lines do", () => {
+  const ofSshd = shippedRules.filter(({ programs }) => programs.includes("sshd")).flatMap(({ match }) => match);
+  const sshd = ofSshd.flatMap((match) => compileTemplate(match).forms);
+  const dispatcher = new Dispatcher(sshd.map((form, owner) => ({ form, owner })));
+  const tried = (line: string): number => dispatcher.find(Buffer.from(line, "latin1"), 0, line.length);
+  for (const line of [
+    "pam_unix(sshd:session): session opened for user deploy(uid=1002) by (uid=0)",
+    "pam_unix(sshd:session): session closed for user deploy",
+    "Received disconnect from 10.0.3.4 port 50022:11: disconnected by user",
+    "Server listening on 0.0.0.0 port 22.",
+  ])
+    expect([line, tried(line)]).toEqual([line, 0]);
+  expect(tried("Failed password for root from 192.0.2.7 port 22 ssh2")).toBeGreaterThan(0);
+});
+
+describe("a line that is none of its program's is told", () => {
+  const of = (...templates: string[]) => new Edges(templates.flatMap((one) => compileTemplate(one).forms));
+  const mayBe = (edges: Edges, line: string, endsSo = false): boolean =>
+    edges.mayBe(Buffer.from(line, "latin1"), 0, line.length, endsSo);
+  const known = of(
     "Failed password for {user} from {address:ip} port {port:int} ssh2",
     "{address:ip} banned by {by:word}",
     "{user} from {address:ip}",
+    "{user} refused from {address:ip} port {port:int}",
   );
-  const mayEnd = (line: string): boolean => endings.mayEnd(Buffer.from(line, "latin1"), 0, line.length);
-  for (const line of ["a ssh2", "x by y", "x from 192.0.2.1", "x from ::1"]) expect(mayEnd(line)).toBe(true);
-  for (const line of ["a ssh3", "x to y", "x from y", "x from 192.0.2.1, y", "y", "", "from "])
-    expect(mayEnd(line)).toBe(false);
-  expect(of("Failed password for {user}").mayEnd(Buffer.from("anything"), 0, 8)).toBe(true);
+
+  test("by its end", () => {
+    const mayEnd = (line: string): boolean => known.mayEnd(Buffer.from(line, "latin1"), 0, line.length);
+    const some = ["a ssh2", "x banned by y", "x from 192.0.2.1", "x from ::1", "x from 192.0.2.1 port 22"];
+    const others = ["a ssh3", "x banned to y", "x from y", "x from 192.0.2.1, y", "y", "", "from "];
+    // The last word is a form's, and what stands further left is not.
+    const further = ["x by y", "band by y", "user x 192.0.2.1 port 22", "192.0.2.1 port 22", "port 22"];
+    for (const line of some) expect([line, mayEnd(line), mayBe(known, line)]).toEqual([line, true, true]);
+    for (const line of [...others, ...further])
+      expect([line, mayEnd(line), mayBe(known, line)]).toEqual([line, false, false]);
+  });
+
+  test("by its beginning, where forms end with free text", () => {
+    const begun = of(
+      "Accepted {method:word} for {user:word} from {address:ip} port {port:int} ssh2: {key}",
+      "{user} was refused",
+    );
+    expect(begun.mayEnd(Buffer.from("anything"), 0, 8)).toBe(true);
+    for (const line of ["Accepted", "Acc", "x was refused"])
+      expect([line, mayBe(begun, line, true)]).toEqual([line, true]);
+    for (const line of ["Ac", "Bccepted", "x Accepted", "x was asked", ""])
+      expect([line, mayBe(begun, line, true)]).toEqual([line, false]);
+  });
+
+  test("by nothing, where both ends of a form are free", () => {
+    const edges = of("Accepted {key}", '{address:ip} says "{what:quoted}"');
+    for (const endsSo of [true, false]) expect(mayBe(edges, "anything", endsSo)).toBe(true);
+  });
 });

@@ -3,14 +3,14 @@
  *
  * A form's fixed text must stand at a place that is known before anything is read:
  *
- *   it begins with fixed text            ──▶ at the line's beginning
- *   it ends with fixed text              ──▶ at the line's end
- *   it begins with a field without space ──▶ at the line's first space
- *   only fields without space behind it  ──▶ at the line's last space, its second last, …
+ *   it begins with fixed text              ──▶ at the line's beginning
+ *   it ends with fixed text                ──▶ at the line's end
+ *   its first word is or ends with a field ──▶ at the line's first space
+ *   only fields without space behind it    ──▶ at the line's last space, its second last, …
  *
- * Few forms are tried one by one. Of more, each is looked for at one of its places: where few others have the same text, and at as few places as will do. The
- * texts of a place are in a radix tree that is walked from there. What is left (free text or quotes at both ends) is tried
- * one by one when it is little; else its longest fixed text is searched by Wu-Manber
+ * Few forms are tried one by one. Of more, each is looked for at one of its places: where its text is long and few others have the
+ * same, and at as few places as will do. The texts of a place are in a radix tree that is walked from there. What is left (free
+ * text or quotes at both ends) is tried one by one when it is little; else its longest fixed text is searched by Wu-Manber
  * (A fast algorithm for multi-pattern searching, 1994: TR-94-17, University of Arizona).
  *
  * A candidate is a form that can match; the ones left out cannot.
@@ -39,7 +39,8 @@ const space = 0x20;
 const searchedCharactersMin = 3;
 
 export class Dispatcher<T> {
-  readonly #places: readonly Place<Candidate<T>>[];
+  /** By place; there is none where no form is looked for. */
+  readonly #trees: readonly (EdgeTree<Candidate<T>> | undefined)[];
   readonly #direct: readonly Candidate<T>[];
   readonly #search: LiteralSearch<Candidate<T>> | undefined;
   /** Reused for every line, and never emptied: an array that is cut to nothing gives its memory back each time. */
@@ -51,8 +52,9 @@ export class Dispatcher<T> {
   constructor(entries: readonly Entry<T>[]) {
     const all = entries.map(({ form, owner }, order): Candidate<T> => ({ form, owner, order, prefixSeen: false }));
     this.#areFew = all.length <= triedDirectlyMax && all.every(({ form }) => form.prefix !== "");
-    const { places, rest } = this.#areFew ? { places: [], rest: all } : placeAll(all);
-    this.#places = places;
+    const placeOf = this.#areFew ? new Map<Candidate<T>, number>() : placeAll(all);
+    this.#trees = growTrees(placeOf);
+    const rest = all.filter((one) => !placeOf.has(one));
     const isSearched = ({ form }: Candidate<T>): boolean =>
       rest.length > triedDirectlyMax && form.longest.length >= searchedCharactersMin;
     this.#direct = rest.filter((one) => !isSearched(one));
@@ -67,14 +69,27 @@ export class Dispatcher<T> {
   find(bytes: Uint8Array, from: number, to: number): number {
     if (this.#areFew) return this.#count;
     this.#count = 0;
-    for (let index = 0; index < this.#places.length; index++) {
-      const { kind, tree } = this.#places[index] as Place<Candidate<T>>;
-      const at = kind.locate(bytes, from, to);
-      tree.walk(bytes, at, kind.step === 1 ? to - at : at - from + 1, this.#add);
+    const trees = this.#trees;
+    trees[begin]?.walk(bytes, from, to - from, this.#add);
+    trees[end]?.walk(bytes, to - 1, to - from, this.#add);
+    const first = trees[firstWord];
+    if (first !== undefined) {
+      const at = firstSpace(bytes, from, to);
+      first.walk(bytes, at, to - at, this.#add);
     }
+    if (trees.length > lastWords) this.#findLastWords(bytes, from, to);
     for (let index = 0; index < this.#direct.length; index++) this.#add(this.#direct[index] as Candidate<T>);
     if (this.#search !== undefined) this.#search.find(bytes, from, to, this.#add);
     return this.#count;
+  }
+
+  /** Steps from space to space, from the last one on. */
+  #findLastWords(bytes: Uint8Array, from: number, to: number): void {
+    const trees = this.#trees;
+    let place = lastWords;
+    for (let at = to - 1; at >= from && place < trees.length; at--) {
+      if (bytes[at] === space) trees[place++]?.walk(bytes, at, at - from + 1, this.#add);
+    }
   }
 
   /** The forms that were found, in the order of the rules. */
@@ -100,82 +115,93 @@ export class Dispatcher<T> {
   };
 }
 
-/** Where fixed text may stand, what of a form stands there, and which way it is walked. */
-interface PlaceKind {
-  step: 1 | -1;
-  text: (form: Form) => string;
-  /** The first character in walking order. */
-  locate: (bytes: Uint8Array, from: number, to: number) => number;
-}
-
-interface Place<V> {
-  kind: PlaceKind;
-  tree: EdgeTree<V>;
-}
-
-const begin: PlaceKind = { step: 1, text: ({ prefix }) => prefix, locate: (_, from) => from };
-const kinds: readonly PlaceKind[] = [
-  begin,
-  { step: -1, text: ({ suffix }) => suffix, locate: (_, __, to) => to - 1 },
-  { step: 1, text: ({ behindFirstWord }) => behindFirstWord, locate: firstSpace },
+/** The places where fixed text may stand, and what of a form stands there. */
+const [begin, end, firstWord, lastWords] = [0, 1, 2, 3];
+const textsAt: readonly ((form: Form) => string)[] = [
+  ({ prefix }) => prefix,
+  ({ suffix }) => suffix,
+  ({ behindFirstWord }) => behindFirstWord,
   ...Array.from(
     { length: lastWordsMax },
-    (_, number): PlaceKind => ({
-      step: -1,
-      text: ({ beforeLastWords }) => beforeLastWords[number] ?? "",
-      locate: (bytes, from, to) => lastSpace(bytes, from, to, number),
-    }),
+    (_, number) =>
+      ({ beforeLastWords }: Form) =>
+        beforeLastWords[number] ?? "",
   ),
 ];
+
+function textAt(place: number, { form }: { form: Form }): string {
+  return textsAt[place]?.(form) ?? "";
+}
 
 /** Forms with the same text are told apart by trying them: two are cheaper than one more place to look at. */
 const sharersMax = 2;
 /** Shorter texts, such as " port " and " from ", stand in the lines of others as well. */
-const rareCharactersMin = 7;
+const longCharactersMin = 7;
 
-/** Gives each form one place, the place with the most forms first. */
-function placeAll<T>(all: readonly Candidate<T>[]): { places: Place<Candidate<T>>[]; rest: Candidate<T>[] } {
-  const places: Place<Candidate<T>>[] = [];
-  let rest = [...all];
-  for (const onlyRare of [true, false]) {
-    let left = kinds;
+/** What a place is good for, the best first: whether a text is worth looking for that so many forms have there. */
+const worths: readonly ((text: string, sharers: number) => boolean)[] = [
+  ({ length }, sharers) => length >= longCharactersMin && sharers <= sharersMax,
+  ({ length }) => length >= longCharactersMin,
+  () => true,
+];
+
+/** Gives each form one place, the place with the most forms first. @returns the places of those that have one */
+function placeAll<T>(all: readonly Candidate<T>[]): ReadonlyMap<Candidate<T>, number> {
+  const placeOf = new Map<Candidate<T>, number>();
+  for (const isWorth of worths) {
+    let left = [...textsAt.keys()];
     while (left.length > 0) {
-      const offers = left.map((kind) => ({ kind, takes: placeable(rest, kind.text, onlyRare) }));
-      const { kind, takes } = offers.reduce((one, other) => (other.takes.length > one.takes.length ? other : one));
-      left = left.filter((other) => other !== kind);
+      const rest = all.filter((one) => !placeOf.has(one));
+      const offers = left.map((place) => ({ place, takes: placeable(rest, place, isWorth) }));
+      const { place, takes } = offers.reduce((one, other) => (other.takes.length > one.takes.length ? other : one));
+      left = left.filter((other) => other !== place);
       if (takes.length === 0) break;
-      rest = rest.filter((one) => !takes.includes(one));
-      const known = places.find((place) => place.kind === kind);
-      const place = known ?? { kind, tree: new EdgeTree<Candidate<T>>(kind.step) };
-      if (known === undefined) places.push(place);
-      for (const one of takes) {
-        one.prefixSeen = kind === begin;
-        place.tree.add(kind.text(one.form), one);
-      }
+      for (const one of takes) placeOf.set(one, place);
     }
   }
-  return { places, rest };
+  return gather(placeOf);
 }
 
-/** Those that have a text at the place; when `onlyRare`, a long one that no more than two of them have. */
-function placeable<T>(forms: readonly Candidate<T>[], text: (form: Form) => string, onlyRare: boolean): Candidate<T>[] {
-  const sharers = Map.groupBy(forms, ({ form }) => text(form));
+/** Those that have a text at the place that is worth it. */
+function placeable<T>(
+  forms: readonly Candidate<T>[],
+  place: number,
+  isWorth: (text: string, sharers: number) => boolean,
+): Candidate<T>[] {
+  const sharers = Map.groupBy(forms, (form) => textAt(place, form));
   sharers.delete("");
-  const isRare = (shared: string, { length }: readonly unknown[]): boolean =>
-    shared.length >= rareCharactersMin && length <= sharersMax;
-  return [...sharers].flatMap(([shared, those]) => (!onlyRare || isRare(shared, those) ? those : []));
+  return [...sharers].flatMap(([shared, those]) => (isWorth(shared, those.length) ? those : []));
+}
+
+/** A place costs each line a look: those with few forms are given up where all of these have a long text at other places. */
+function gather<T>(placeOf: ReadonlyMap<Candidate<T>, number>): ReadonlyMap<Candidate<T>, number> {
+  const gathered = new Map(placeOf);
+  const byPlace = [...Map.groupBy(placeOf.keys(), (one) => placeOf.get(one) as number)];
+  const used = new Set(byPlace.map(([place]) => place));
+  for (const [place, forms] of byPlace.toSorted(([, one], [, other]) => one.length - other.length)) {
+    const others = [...used].filter((other) => other !== place);
+    const moves = forms.map((one) => others.find((other) => textAt(other, one).length >= longCharactersMin));
+    if (moves.includes(undefined)) continue;
+    for (const [index, form] of forms.entries()) gathered.set(form, moves[index] as number);
+    used.delete(place);
+  }
+  return gathered;
+}
+
+function growTrees<T>(placeOf: ReadonlyMap<Candidate<T>, number>): (EdgeTree<Candidate<T>> | undefined)[] {
+  const trees: (EdgeTree<Candidate<T>> | undefined)[] = [];
+  for (const [one, place] of placeOf) {
+    one.prefixSeen = place === begin;
+    trees[place] ??= new EdgeTree(place === begin || place === firstWord ? 1 : -1);
+    trees[place].add(textAt(place, one), one);
+  }
+  // No holes: a place that is missing would be looked for in the prototypes.
+  return Array.from(trees);
 }
 
 function firstSpace(bytes: Uint8Array, from: number, to: number): number {
   let at = from;
   while (at < to && bytes[at] !== space) at++;
-  return at;
-}
-
-/** @returns the last space that has so many behind it; a place before `from` when there is none */
-function lastSpace(bytes: Uint8Array, from: number, to: number, behind: number): number {
-  let at = to - 1;
-  for (let left = behind; at >= from; at--) if (bytes[at] === space && left-- === 0) return at;
   return at;
 }
 

@@ -17,7 +17,7 @@ import type { EventType, PeerAction } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
 import { Dispatcher, type Entry } from "./dispatch.ts";
-import { Endings } from "./endings.ts";
+import { Edges } from "./edges.ts";
 import { NameStarts, ProgramTable } from "./programs.ts";
 import type { Rule } from "./rule.ts";
 import { FieldView, fieldsMax, type Template } from "./template.ts";
@@ -77,7 +77,7 @@ interface Program {
   /** It writes its uptime before the text. */
   isKernel: boolean;
   forms: Dispatcher<Owner>;
-  endings: Endings;
+  edges: Edges;
 }
 
 const facilityUser = 1;
@@ -97,13 +97,13 @@ export function createRecognizer(rules: readonly CompiledRule[]): Recognizer {
   // sshd and sshd-session have the same rules: what finds them is made once.
   const entriesOf = (numbers: readonly number[]): Entry<Owner>[] => numbers.flatMap((number) => forms[number] ?? []);
   const dispatcherOf = once((numbers) => new Dispatcher(entriesOf(numbers)));
-  const endingsOf = once((numbers) => new Endings(entriesOf(numbers).map(({ form }) => form)));
+  const edgesOf = once((numbers) => new Edges(entriesOf(numbers).map(({ form }) => form)));
   const programs = [...rulesOf].map(([name, numbers]): [string, Program] => [
     name,
-    { isKernel: name === "kernel", forms: dispatcherOf(numbers), endings: endingsOf(numbers) },
+    { isKernel: name === "kernel", forms: dispatcherOf(numbers), edges: edgesOf(numbers) },
   ]);
   const starts = new NameStarts(rulesOf.keys(), (names) =>
-    endingsOf([...new Set(names.flatMap((name) => rulesOf.get(name) ?? []))].toSorted((a, b) => a - b)),
+    edgesOf([...new Set(names.flatMap((name) => rulesOf.get(name) ?? []))].toSorted((a, b) => a - b)),
   );
   return new LineReader(starts, new ProgramTable(programs), new Set(rulesOf.keys()), places);
 }
@@ -142,7 +142,7 @@ function formsOf({ rule, templates }: CompiledRule, places: Int32Array): Entry<O
 
 class LineReader implements Recognizer {
   readonly programs: ReadonlySet<string>;
-  readonly #starts: NameStarts<Endings>;
+  readonly #starts: NameStarts<Edges>;
   readonly #table: ProgramTable<Program>;
   readonly #header = new Header();
   /** Of the form that is being tried. */
@@ -154,7 +154,7 @@ class LineReader implements Recognizer {
   #mended: Mended | undefined;
 
   constructor(
-    starts: NameStarts<Endings>,
+    starts: NameStarts<Edges>,
     table: ProgramTable<Program>,
     programs: ReadonlySet<string>,
     places: Int32Array,
@@ -169,19 +169,17 @@ class LineReader implements Recognizer {
     const header = this.#header;
     if (!header.read(read.bytes, from, to)) return "malformed";
     if (header.facility === facilityUser) return this.#readLogger(read, to);
-    const endings = this.#starts.get(read.bytes, header.programFrom);
-    if (endings === undefined) return "unrecognized";
+    const edges = this.#starts.get(read.bytes, header.programFrom);
+    if (edges === undefined) return "unrecognized";
     // At once where the rest of the header cannot be broken, and nothing is to be unwrapped.
     const isPlain = !header.is5424 && read.bytes[to - 1] !== closingBracket;
-    if (isPlain && !endings.mayEnd(read.bytes, header.programFrom, to)) return "unrecognized";
+    if (isPlain && !edges.mayEnd(read.bytes, header.programFrom, to)) return "unrecognized";
     const program = this.#table.get(read.bytes, header.programFrom, to);
     if (program === undefined) return "unrecognized";
     if (!header.readText(read.bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
     this.#unwrapRepeated(read);
-    const isAsked = isPlain && endings === program.endings;
-    if (!isAsked && !program.endings.mayEnd(read.bytes, this.#from, this.#to)) return "unrecognized";
-    return this.#readMessage(program, read);
+    return this.#readMessage(program, read, isPlain && edges === program.edges);
   }
 
   programOf(read: Latin1, from: number, to: number): string | undefined {
@@ -204,7 +202,7 @@ class LineReader implements Recognizer {
       this.#unwrapRepeated(read);
     }
     const program = this.#table.get(read.bytes, header.programFrom, this.#to);
-    return program === undefined ? "unrecognized" : this.#readMessage(program, read);
+    return program === undefined ? "unrecognized" : this.#readMessage(program, read, false);
   }
 
   #begin(from: number, to: number): void {
@@ -226,9 +224,11 @@ class LineReader implements Recognizer {
     this.#count = Math.min(this.#count * times, Number.MAX_SAFE_INTEGER);
   }
 
-  #readMessage(program: Program, read: Latin1): Recognition {
+  /** @param endsSo a look at its end has said that it may have one of the program's forms */
+  #readMessage(program: Program, read: Latin1, endsSo: boolean): Recognition {
     const to = this.#to;
     const from = program.isKernel ? skipUptime(read.bytes, this.#from, to) : this.#from;
+    if (!program.edges.mayBe(read.bytes, from, to, endsSo)) return "unrecognized";
     const { forms } = program;
     const candidates = forms.find(read.bytes, from, to);
     for (let index = 0; index < candidates; index++) {

@@ -36,7 +36,7 @@ export interface Form {
   prefix: string;
   /** The fixed text that every line of this form ends with; empty when a field comes last. */
   suffix: string;
-  /** Of a form that begins with a field without spaces: the fixed text behind it, from its first space on, if it has one. */
+  /** Of a form whose first word holds a field without spaces: the fixed text behind it, from its first space on, if it has one. */
   behindFirstWord: string;
   /** The fixed text up to its last, its second last, … space, with that space; empty where a field stands or it is not known. */
   beforeLastWords: readonly string[];
@@ -294,8 +294,9 @@ function compileForm(form: Part[], fields: readonly string[]): Form {
   const suffix = literals.at(-1) ?? "";
   const isWord = (part: Part | undefined): boolean =>
     part !== undefined && "field" in part && part.kind !== "text" && part.kind !== "quoted";
-  const second = (isWord(form[0]) && literals[1]) || "";
-  const behindFirstWord = second.includes(" ") ? second.slice(second.indexOf(" ")) : "";
+  const firstWord = prefix === "" ? 0 : 1;
+  const behind = (!prefix.includes(" ") && isWord(form[firstWord]) && literals[firstWord + 1]) || "";
+  const behindFirstWord = behind.includes(" ") ? behind.slice(behind.indexOf(" ")) : "";
   const lastWordKind = isWord(form.at(-1)) && (literals.at(-2) ?? "").endsWith(" ") ? (steps.at(-1) as Step).kind : 0;
   const longest = literals.reduce((long, literal) => (literal.length > long.length ? literal : long), "");
   const present = new Set(steps.map(({ field }) => field));
