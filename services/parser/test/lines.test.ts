@@ -40,8 +40,29 @@ describe.each<Framing>(["lf", "octet-counted"])("in %s framing", (framing) => {
   test("a frame of exactly the limit is read", async () => {
     const short = attack("203.0.113.9", "").length;
     const longest = attack("203.0.113.9", "x".repeat(8192 - short));
-    const [task] = await sendBetween(frames([longest], framing), 1, framing);
-    expect(task).toMatchObject({ from: "203.0.113.9", user: "x".repeat(256) });
+    await expectCounted('line_mended_total{reason="too-long"}', 1, async () => {
+      const [task] = await sendBetween(frames([longest], framing), 1, framing);
+      expect(task).toMatchObject({ from: "203.0.113.9", user: "x".repeat(256) });
+    });
+  });
+
+  test.each([
+    ["one byte each", "x"],
+    ["two bytes each", "\u00fc"],
+    ["three bytes each", "\u65e5"],
+    ["two characters of UTF-16 each", "\u{1f600}"],
+    ["two, and one in front of the next", "\u{1f600}x"],
+    ["one byte and then three each", "x\u65e5\u65e5\u65e5"],
+    ["three bytes each, and a last of four", `${"\u65e5".repeat(255)}\u{1f600}`],
+  ])("a name of characters of %s is cut to what a task holds, in no character's middle", async (_, characters) => {
+    for (const length of [255, 256, 257, 1500]) {
+      const name = characters
+        .repeat(length)
+        .slice(0, length)
+        .replace(/[\ud800-\udbff]$/, "");
+      const [task] = await sendBetween(frames([attack("203.0.113.9", name)], framing), 1, framing);
+      expect(task).toMatchObject({ from: "203.0.113.9", user: name.slice(0, 256).replace(/[\ud800-\udbff]$/, "") });
+    }
   });
 
   test("a name that is no UTF-8 does not hide the attack, and is counted", async () => {

@@ -17,7 +17,7 @@ import { parseAddress } from "../ip/address.ts";
 import { parseSubject } from "../ip/subject.ts";
 
 /** Names are chosen by whoever attacks: longer than any account, short enough for a log line. */
-const userCharactersMax = 256;
+export const userCharactersMax = 256;
 export const reasonCharactersMax = 1000;
 
 /** What another program did about an address. */
@@ -153,16 +153,6 @@ export type OrderTask = Exclude<Task, EventTask>;
 
 export const eventTypes = Object.keys(events) as readonly EventType[];
 const taskTypes = Object.keys(types) as readonly TaskType[];
-
-/** Cuts a name that an attacker chose to what a task may hold. */
-export function clipUser(user: string): string {
-  return user.slice(0, userCharactersMax);
-}
-
-/** Cuts a reason that a log line gave to what a task may hold. */
-export function clipReason(reason: string): string {
-  return reason.slice(0, reasonCharactersMax);
-}
 
 /**
  * Reads a task from a job's body.

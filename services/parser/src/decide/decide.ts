@@ -6,7 +6,7 @@
  */
 
 import type { Device, Inventory } from "@logwarden/shared/inventory";
-import { clipReason, clipUser, type EventTask } from "@logwarden/shared/task";
+import type { EventTask } from "@logwarden/shared/task";
 import type { LogEvent } from "../recognize/recognize.ts";
 
 export type Decision =
@@ -41,9 +41,9 @@ export function decide(
   const task = (
     user === undefined
       ? { host, type, from: subject, v: 1, id, at, rule, count }
-      : { host, type, from: subject, v: 1, id, at, rule, count, user: clipUser(user) }
+      : { host, type, from: subject, v: 1, id, at, rule, count, user }
   ) as EventTask;
-  if (reason !== undefined) task.reason = clipReason(reason);
+  if (reason !== undefined) task.reason = reason;
   if (status !== undefined) task["status"] = status;
   if (action !== undefined) task["action"] = action;
   return { kind: "task", task };

@@ -13,7 +13,7 @@
  */
 
 import { type Address, readAddress } from "@logwarden/shared/ip";
-import type { EventType, PeerAction } from "@logwarden/shared/task";
+import { type EventType, type PeerAction, reasonCharactersMax, userCharactersMax } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
 import { Dispatcher, type Entry } from "./dispatch.ts";
@@ -37,8 +37,11 @@ export type LogEvent = { rule: string; count: number; mended: Mended | undefined
     }
 );
 
-/** A field held bytes that are no text: read all the same (an attack must not hide behind a bad byte), and counted. */
-export type Mended = "invalid-utf8" | "control-character";
+/**
+ * A field held bytes that are no text, or more of it than a task may hold: read all the same (an attack must not hide behind a bad
+ * byte, or behind many), and counted.
+ */
+export type Mended = "invalid-utf8" | "control-character" | "too-long";
 
 /** An event; or no rule claims the line; or it is no line of syslog. */
 export type Recognition = LogEvent | "unrecognized" | "malformed";
@@ -258,26 +261,32 @@ class LineReader implements Recognizer {
     }
     const from = this.#address(owner.address, read);
     if (from === "none" || from === "absent") return undefined;
-    const user = this.#readable(owner.user, read);
-    const reason = this.#readable(owner.reason, read) ?? set.reason;
+    const user = this.#readable(owner.user, read, userCharactersMax);
+    const reason = this.#readable(owner.reason, read, reasonCharactersMax) ?? set.reason;
     const digits = this.#field(owner.status, read.text);
     const status = digits === undefined ? undefined : Number(digits);
     if (status !== undefined && (status < 100 || status > 599)) return undefined;
     return { rule: name, count, mended: this.#mended, type, from, user, status, action: set.action, reason };
   }
 
-  /** As #field, as text that is safe to pass on: U+FFFD stands for what is not UTF-8 and for control characters. */
-  #readable(number: number, { text, bytes }: Latin1): string | undefined {
+  /**
+   * As #field, as text that is safe to pass on: U+FFFD stands for what is not UTF-8 and for control characters, and it is cut to what a
+   * task holds. What is cut off is not decoded: a name of 8 KiB costs its sender more than us.
+   */
+  #readable(number: number, { text, bytes }: Latin1, charactersMax: number): string | undefined {
     if (number === -1) return undefined;
     const from = this.#places[2 * number] as number;
-    const to = this.#places[2 * number + 1] as number;
     if (from === -1) return undefined;
-    if (isPrintableAscii(bytes, from, to)) return text.slice(from, to);
+    const end = this.#places[2 * number + 1] as number;
+    const to = Math.min(end, from + utf8BytesMax * charactersMax);
+    if (to - from <= charactersMax && isPrintableAscii(bytes, from, to)) return text.slice(from, to);
     const decoded = bytes.toString("utf8", from, to);
-    if (!holdsSuspects(decoded)) return decoded;
-    const clean = decoded.replace(/\p{Cc}/gu, "\ufffd");
-    if (clean !== decoded) this.#mended = "control-character";
-    else if (decoded.includes("\ufffd")) this.#mended = "invalid-utf8";
+    const short = cut(decoded, charactersMax);
+    if (short !== decoded) this.#mended = "too-long";
+    if (!holdsSuspects(short)) return short;
+    const clean = short.replace(/\p{Cc}/gu, "\ufffd");
+    if (clean !== short) this.#mended = "control-character";
+    else if (short.includes("\ufffd")) this.#mended = "invalid-utf8";
     return clean;
   }
 
@@ -296,6 +305,8 @@ class LineReader implements Recognizer {
 
 const repeated = literalBytes("message repeated ");
 const repeatedTimes = literalBytes(" times: [");
+/** Of one character; a field that is cut after so many for each that may stay ends in none of those. */
+const utf8BytesMax = 4;
 const openingBracket = 0x5b;
 const closingBracket = 0x5d;
 
@@ -305,6 +316,13 @@ function skipUptime(bytes: Uint8Array, from: number, to: number): number {
   let at = skipSpaces(bytes, from + 1, to);
   while (at < to && (isDigit(bytes[at]) || bytes[at] === 0x2e)) at++;
   return at < to && bytes[at] === closingBracket ? skipSpaces(bytes, at + 1, to) : from;
+}
+
+/** Cuts no character of two surrogates in half. */
+function cut(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text;
+  const isHalf = (text.charCodeAt(charactersMax - 1) & 0xfc00) === 0xd800;
+  return text.slice(0, isHalf ? charactersMax - 1 : charactersMax);
 }
 
 function isPrintableAscii(bytes: Uint8Array, from: number, to: number): boolean {
