@@ -42,27 +42,38 @@ const hostileTemplates = [
 /** Long enough for the clock, short enough that most runs are not interrupted. */
 const runMsMin = 0.2;
 const runs = 5;
+/** What disturbs the machine takes longer than the runs of a case: all are measured again when the others are through. */
+const sweeps = 2;
 
 const sizes = JSON.parse(process.argv[2] ?? "") as number[];
 const cases: Case[] = [];
-const refused: Refused[] = [];
+const refused = new Map<string, Refused>();
 
-for (const template of shippedTemplates) measure("shipped", template, shippedOnly([template.name]));
-for (const [number, match] of hostileTemplates.entries()) {
-  const rule: OwnRule = { name: `own-${number + 1}`, program: "sshd", match, type: "password_failed" };
-  try {
-    measure("an operator's own", { name: match, program: "sshd", match }, { ...shippedOnly([]), own: [rule] });
-  } catch (error) {
-    refused.push({ rule: match, why: complaint(error, rule.name) });
+for (let number = 0; number < sweeps; number++) sweep();
+process.stdout.write(`${JSON.stringify({ cases, refused: [...refused.values()] })}\n`);
+
+/** Measures every case, always in the same order. */
+function sweep(): void {
+  const seen = cases.splice(0);
+  for (const template of shippedTemplates) measure("shipped", template, shippedOnly([template.name]));
+  for (const [number, match] of hostileTemplates.entries()) {
+    const rule: OwnRule = { name: `own-${number + 1}`, program: "sshd", match, type: "password_failed" };
+    try {
+      measure("an operator's own", { name: match, program: "sshd", match }, { ...shippedOnly([]), own: [rule] });
+    } catch (error) {
+      refused.set(match, { rule: match, why: complaint(error, rule.name) });
+    }
+  }
+  for (const template of shippedTemplates) measure("shipped, all of them at once", template, shipped);
+  const many = madeRules({ made: 300, ofOneProgram: 50, withShipped: false });
+  for (const { name, match } of many.own.slice(0, 7)) {
+    measure("300 at once, 50 for sshd", { name, program: "sshd", match }, many);
+  }
+  for (const [index, { nsPerByte }] of seen.entries()) {
+    const again = cases[index] as Case;
+    again.nsPerByte = again.nsPerByte.map((value, size) => Math.min(value, nsPerByte[size] ?? value));
   }
 }
-for (const template of shippedTemplates) measure("shipped, all of them at once", template, shipped);
-const many = madeRules({ made: 300, ofOneProgram: 50, withShipped: false });
-for (const { name, match } of many.own.slice(0, 7)) {
-  measure("300 at once, 50 for sshd", { name, program: "sshd", match }, many);
-}
-
-process.stdout.write(`${JSON.stringify({ cases, refused })}\n`);
 
 function measure(group: string, template: { name: string; program: string; match: string }, rules: Rules): void {
   const recognize = recognizeWith(rules);

@@ -74,7 +74,7 @@ function report(cases: readonly Case[], refused: readonly Refused[]): Report {
       },
     ],
     notes: [
-      "The least of five short runs (0.2 ms and more) by the clock on the wall: the work is the same every time, what disturbs it only adds, and the kernel's processor clock has steps of 4 ms. Header, unwrapping and dispatch are in it: the line goes through the whole recognizer.",
+      "The least of ten short runs (0.2 ms and more), the second five when all cases are through, by the clock on the wall: the work is the same every time, what disturbs it only adds, and the kernel's processor clock has steps of 4 ms. Header, unwrapping and dispatch are in it: the line goes through the whole recognizer.",
       "A case is one rule and one kind of line, at four sizes. `many short lines` is a text of that size with many lines in it: a search that looks beyond its line would be seen here.",
       ...(refused.length === 0
         ? []
