@@ -317,6 +317,21 @@ test("of what sshd says all day no form that ships is tried, though sixteen of P
   expect(tried("Failed password for root from 192.0.2.7 port 22 ssh2")).toBeGreaterThan(0);
 });
 
+test("of hundreds of rules that begin as those of sshd do and differ in their end, few are tried on a line", () => {
+  const ofSshd = shippedRules.filter(({ programs }) => programs.includes("sshd")).flatMap(({ match }) => match);
+  const own = Array.from({ length: 300 }, (_, number) => [
+    `Failed password for {user} from {address:ip} port {port:int} reason-${number}`,
+    `Failed password for {user} on {interface:word} from {address:ip} code ${number}`,
+  ]).flat();
+  const forms = [...own, ...ofSshd].flatMap((match) => compileTemplate(match).forms);
+  const dispatcher = new Dispatcher(forms.map((form, owner) => ({ form, owner })));
+  const tried = (line: string): number => dispatcher.find(Buffer.from(line, "latin1"), 0, line.length);
+  for (const end of ["port 22 reason-17", "port 22 ssh2", "port 22 reason-301", "code 299", "code 300"]) {
+    const line = `Failed password for root on eth0 from 192.0.2.7 ${end}`;
+    expect([line, tried(line) <= 16]).toEqual([line, true]);
+  }
+});
+
 describe("a line that is none of its program's is told", () => {
   const of = (...templates: string[]) => new Edges(templates.flatMap((one) => compileTemplate(one).forms));
   const mayBe = (edges: Edges, line: string, endsSo = false): boolean =>

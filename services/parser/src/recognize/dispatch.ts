@@ -134,16 +134,23 @@ function textAt(place: number, { form }: { form: Form }): string {
 }
 
 /** Forms with the same text are told apart by trying them: two are cheaper than one more place to look at. */
-const sharersMax = 2;
+const rareSharersMax = 2;
+/** The optional parts of one template make as many forms: they may all be tried on a line that looks like it. */
+const fewSharersMax = 16;
 /** Shorter texts, such as " port " and " from ", stand in the lines of others as well. */
 const longCharactersMin = 7;
 
 /** What a place is good for, the best first: whether a text is worth looking for that so many forms have there. */
 const worths: readonly ((text: string, sharers: number) => boolean)[] = [
-  ({ length }, sharers) => length >= longCharactersMin && sharers <= sharersMax,
-  ({ length }) => length >= longCharactersMin,
+  ({ length }, sharers) => length >= longCharactersMin && sharers <= rareSharersMax,
+  isTelling,
+  (_, sharers) => sharers <= fewSharersMax,
   () => true,
 ];
+
+function isTelling({ length }: string, sharers: number): boolean {
+  return length >= longCharactersMin && sharers <= fewSharersMax;
+}
 
 /** Gives each form one place, the place with the most forms first. @returns the places of those that have one */
 function placeAll<T>(all: readonly Candidate<T>[]): ReadonlyMap<Candidate<T>, number> {
@@ -173,14 +180,14 @@ function placeable<T>(
   return [...sharers].flatMap(([shared, those]) => (isWorth(shared, those.length) ? those : []));
 }
 
-/** A place costs each line a look: those with few forms are given up where all of these have a long text at other places. */
+/** A place costs each line a look: one with few forms is given up where all of these can be told at another. */
 function gather<T>(placeOf: ReadonlyMap<Candidate<T>, number>): ReadonlyMap<Candidate<T>, number> {
   const gathered = new Map(placeOf);
   const byPlace = [...Map.groupBy(placeOf.keys(), (one) => placeOf.get(one) as number)];
-  const used = new Set(byPlace.map(([place]) => place));
+  const used = new Map(byPlace.map(([place]) => [place, new Set(placeable([...placeOf.keys()], place, isTelling))]));
   for (const [place, forms] of byPlace.toSorted(([, one], [, other]) => one.length - other.length)) {
-    const others = [...used].filter((other) => other !== place);
-    const moves = forms.map((one) => others.find((other) => textAt(other, one).length >= longCharactersMin));
+    const others = [...used.keys()].filter((other) => other !== place);
+    const moves = forms.map((one) => others.find((other) => used.get(other)?.has(one)));
     if (moves.includes(undefined)) continue;
     for (const [index, form] of forms.entries()) gathered.set(form, moves[index] as number);
     used.delete(place);
