@@ -302,11 +302,17 @@ test("of the rules that ship, all in one dispatcher, a line finds what trying ea
   expect(matched).toBeGreaterThan(300);
 });
 
+const ofSshd = shippedRules.filter(({ programs }) => programs.includes("sshd")).flatMap(({ match }) => match);
+
+/** How many forms of these templates are tried on a line. */
+function triedOf(matches: readonly string[]): (line: string) => number {
+  const forms = matches.flatMap((match) => compileTemplate(match).forms);
+  const dispatcher = new Dispatcher(forms.map((form, owner) => ({ form, owner })));
+  return (line) => dispatcher.find(Buffer.from(line, "latin1"), 0, line.length);
+}
+
 test("of what sshd says all day no form that ships is tried, though sixteen of PAM's begin as its lines do", () => {
-  const ofSshd = shippedRules.filter(({ programs }) => programs.includes("sshd")).flatMap(({ match }) => match);
-  const sshd = ofSshd.flatMap((match) => compileTemplate(match).forms);
-  const dispatcher = new Dispatcher(sshd.map((form, owner) => ({ form, owner })));
-  const tried = (line: string): number => dispatcher.find(Buffer.from(line, "latin1"), 0, line.length);
+  const tried = triedOf(ofSshd);
   for (const line of [
     "pam_unix(sshd:session): session opened for user deploy(uid=1002) by (uid=0)",
     "pam_unix(sshd:session): session closed for user deploy",
@@ -318,14 +324,11 @@ test("of what sshd says all day no form that ships is tried, though sixteen of P
 });
 
 test("of hundreds of rules that begin as those of sshd do and differ in their end, few are tried on a line", () => {
-  const ofSshd = shippedRules.filter(({ programs }) => programs.includes("sshd")).flatMap(({ match }) => match);
   const own = Array.from({ length: 300 }, (_, number) => [
     `Failed password for {user} from {address:ip} port {port:int} reason-${number}`,
     `Failed password for {user} on {interface:word} from {address:ip} code ${number}`,
   ]).flat();
-  const forms = [...own, ...ofSshd].flatMap((match) => compileTemplate(match).forms);
-  const dispatcher = new Dispatcher(forms.map((form, owner) => ({ form, owner })));
-  const tried = (line: string): number => dispatcher.find(Buffer.from(line, "latin1"), 0, line.length);
+  const tried = triedOf([...own, ...ofSshd]);
   for (const end of ["port 22 reason-17", "port 22 ssh2", "port 22 reason-301", "code 299", "code 300"]) {
     const line = `Failed password for root on eth0 from 192.0.2.7 ${end}`;
     expect([line, tried(line) <= 16]).toEqual([line, true]);
