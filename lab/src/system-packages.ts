@@ -32,6 +32,8 @@ const packagesOfTests = {
   promtool: "prometheus",
   // A machine with a systemd of its own, for the units.
   "systemd-nspawn": "systemd-container",
+  // Kills a process at an exact point.
+  strace: "strace",
 } as const;
 
 /** What rsyslogd loads → its package. */
