@@ -59,25 +59,34 @@ export async function runOverTcp(
   signal: AbortSignal,
 ): Promise<Run> {
   await using stack = new AsyncDisposableStack();
-  const { program, port, proxied, finish } = await start();
+  const system = await start();
   // Ends it when something fails; after finish() nothing is left to end.
-  stack.defer(() => program.kill());
-  const sources = Array.from({ length: connections }, (_, number) => (proxied ? deviceAt(number).address : null));
-  const read = async ({ octets, lf }: Corpus): Promise<void> => {
-    await send({ file: framing === "octets" ? octets : lf, host: ownHost, port, sources }, signal);
-    await quiet(program.pid, signal);
-  };
-  await quiet(program.pid, signal);
+  stack.defer(() => system.program.kill());
+  const read = ({ octets, lf }: Corpus): Promise<number> =>
+    secondsToRead(system, framing === "octets" ? octets : lf, signal, connections);
+  await quiet(system.program.pid, signal);
   if (corpus.warmUp !== undefined) await read(corpus.warmUp);
-  const before = cpuSeconds(program.pid);
-  await read(corpus);
-  const used = cpuSeconds(program.pid) - before;
+  const used = await read(corpus);
   return {
     cpuSeconds: used,
     lines: corpus.lines,
-    matches: await finish(),
+    matches: await system.finish(),
     ...(expected === undefined ? {} : { expected: expected + (corpus.warmUp?.matches ?? 0) }),
   };
+}
+
+/** Sends a file to a system that is ready, and waits until it has done all it had to do with it. @returns the processor seconds it took */
+export async function secondsToRead(
+  { program, port, proxied }: Listening,
+  file: string,
+  signal: AbortSignal,
+  connections = 1,
+): Promise<number> {
+  const sources = Array.from({ length: connections }, (_, number) => (proxied ? deviceAt(number).address : null));
+  const before = cpuSeconds(program.pid);
+  await send({ file, host: ownHost, port, sources }, signal);
+  await quiet(program.pid, signal);
+  return cpuSeconds(program.pid) - before;
 }
 
 /** Longer than any system here takes for any corpus that fits a bench. */
