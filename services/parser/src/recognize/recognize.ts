@@ -172,17 +172,25 @@ class LineReader implements Recognizer {
     const header = this.#header;
     if (!header.read(read.bytes, from, to)) return "malformed";
     if (header.facility === facilityUser) return this.#readLogger(read, to);
-    const edges = this.#starts.get(read.bytes, header.programFrom);
+    const { bytes } = read;
+    const edges = this.#starts.get(bytes, header.programFrom);
     if (edges === undefined) return "unrecognized";
-    // At once where the rest of the header cannot be broken, and nothing is to be unwrapped.
-    const isPlain = !header.is5424 && read.bytes[to - 1] !== closingBracket;
-    if (isPlain && !edges.mayEnd(read.bytes, header.programFrom, to)) return "unrecognized";
+    // A bracket may be around another message, which ends before it.
+    const isPlain = bytes[to - 1] !== closingBracket;
+    // At once where the rest of the header cannot be broken.
+    if (
+      !header.is5424 &&
+      !edges.mayEnd(bytes, header.programFrom, to) &&
+      (isPlain || !edges.mayEnd(bytes, header.programFrom, to - 1))
+    ) {
+      return "unrecognized";
+    }
     const program = this.#table.get(read.bytes, header.programFrom, to);
     if (program === undefined) return "unrecognized";
     if (!header.readText(read.bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
     this.#unwrapRepeated(read);
-    return this.#readMessage(program, read, isPlain && edges === program.edges);
+    return this.#readMessage(program, read, isPlain && !header.is5424 && edges === program.edges);
   }
 
   programOf(read: Latin1, from: number, to: number): string | undefined {

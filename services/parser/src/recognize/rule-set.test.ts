@@ -319,6 +319,13 @@ test("a rule of one's own takes lines from those that ship, also all of them: wh
   expect(claimant([mine], line)).toBe("mine");
 });
 
+test.each(["denied 203.0.113.7", "message repeated 3 times: [ denied 203.0.113.7]"])(
+  "a rule whose lines are known by their end claims %j",
+  (text) => {
+    expect(claimant([own("denied {address:ip}")], `vpnd: ${text}`)).toBe("mine");
+  },
+);
+
 describe("a template of one's own is good", () => {
   test.each([
     ["denied {address:ip}", {}],
