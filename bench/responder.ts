@@ -1,7 +1,7 @@
 /** Responders of a bench: the real program, with an inventory and a ledger of the bench's own. */
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { freePort } from "@logwarden/lab/parts/loopback";
+import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { type ServicePart, startService } from "@logwarden/lab/parts/service";
 import type { NodeAddress } from "@logwarden/queue";
 import type { BenchRouter } from "./router.ts";
@@ -50,7 +50,7 @@ export async function startReplica(
   ledger: string,
   env: Record<string, string> = {},
 ): Promise<BenchResponder> {
-  const statusListen = `127.0.0.1:${await freePort()}`;
+  const statusListen = `${ownHost}:${await freePort()}`;
   const service = await startService({
     name,
     kind: "responder",

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import type { Task } from "@logwarden/shared/task";
-import { freePort } from "@logwarden/lab/parts/loopback";
+import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { directory, here } from "./command.ts";
 import { addBan, place, type Rig, rig, rigWithQueue, take } from "./rig.ts";
 import { writer } from "@logwarden/ledger/test/writer";
@@ -162,7 +162,7 @@ describe("ban", () => {
 
   test("the next node takes it when one is away; when all are, that is said of each", async () => {
     const it = await rigWithQueue();
-    const away = `127.0.0.1:${await freePort()}`;
+    const away = `${ownHost}:${await freePort()}`;
     const both = await it.run("ban", "203.0.113.9", "--no-wait", "--queues", `${away},${it.address}`);
     expect(both).toMatchObject({ code: 0, stdout: expect.stringContaining(it.address) });
     expect(await it.run("ban", "203.0.113.9", "--queues", away)).toMatchObject({

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { connect as dial } from "node:net";
 import type { Beanstalkd } from "@logwarden/lab/parts/beanstalkd";
-import { freePort } from "@logwarden/lab/parts/loopback";
+import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import type { Connection } from "@logwarden/queue";
 import { buryPriority, type FailureCode } from "@logwarden/shared/failure";
 import { beanstalkd, connect, here, type Run } from "./command.ts";
@@ -84,7 +84,7 @@ test("a node with more tubes than the adapter's window, and with names that are 
 
 test("a node that is away is a line of its own and exit code 1; the others are shown", async () => {
   const server = await beanstalkd();
-  const away = { address: `127.0.0.1:${await freePort()}` } as Beanstalkd;
+  const away = { address: `${ownHost}:${await freePort()}` } as Beanstalkd;
   const run = await queue([server, away]);
   expect(run).toMatchObject({ code: 1, stdout: expect.stringContaining(server.address) });
   expect(run.stderr).toContain(away.address);

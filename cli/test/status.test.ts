@@ -68,7 +68,7 @@ describe("status", () => {
     await atWork(it, Date.now() - 600_000);
     const held = { state: "held" as const, error: "device-refused-key", errorDetail: "Valid API key is required" };
     await (await writer(it.ledger, "edge-1")).setRouter({ ...ok, ...held, sinceMs: Date.now(), reconciledAtMs: null });
-    const away = `127.0.0.1:${await freePort()}`;
+    const away = `${ownHost}:${await freePort()}`;
     const { code, stderr } = await it.run("status", "--queues", `${it.address},${away}`);
     expect(code).toBe(1);
     expect(stderr.trimEnd().split("\n")).toEqual([

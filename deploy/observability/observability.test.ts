@@ -128,13 +128,13 @@ async function startRealParts(): Promise<RealParts> {
       LOGWARDEN_STATUS_LISTEN: "127.0.0.1:0",
     };
     const doors = {
-      LOGWARDEN_LISTEN: `127.0.0.1:${await freePort()}`,
-      LOGWARDEN_UDP_LISTEN: `127.0.0.1:${await freePort()}`,
+      LOGWARDEN_LISTEN: `${ownHost}:${await freePort()}`,
+      LOGWARDEN_UDP_LISTEN: `${ownHost}:${await freePort()}`,
     };
     const haproxyEnv = {
-      LOGWARDEN_ADMIN_BIND: `127.0.0.1:${await freePort()}`,
-      LOGWARDEN_SYSLOG_BIND: `127.0.0.1:${await freePort()}`,
-      LOGWARDEN_QUEUE_BIND: `127.0.0.1:${await freePort()}`,
+      LOGWARDEN_ADMIN_BIND: `${ownHost}:${await freePort()}`,
+      LOGWARDEN_SYSLOG_BIND: `${ownHost}:${await freePort()}`,
+      LOGWARDEN_QUEUE_BIND: `${ownHost}:${await freePort()}`,
     };
     const parts = await Promise.all([
       startService({ name: "parser", kind: "parser", env: { ...env, ...doors } }),
@@ -224,7 +224,7 @@ describe("what is asked for", () => {
       static_configs: [{ targets: [parts.targets[job.job_name]] }],
     }));
     writeFileSync(`${directory}/prometheus.yml`, stringify({ ...config, ...measured, scrape_configs: jobs }));
-    const listen = `127.0.0.1:${await freePort()}`;
+    const listen = `${ownHost}:${await freePort()}`;
     const program = await Program.start({
       name: "prometheus",
       command: "prometheus",

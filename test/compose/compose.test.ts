@@ -21,7 +21,7 @@ const { DockerComposeEnvironment, Wait } = await import("testcontainers");
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const project = `logwarden-test-${process.pid}`;
-const adminPorts = { "lb-1": await freePort(), "lb-2": await freePort() };
+const adminPorts = { "lb-1": await freePort("127.0.0.1"), "lb-2": await freePort("127.0.0.1") };
 type Balancer = keyof typeof adminPorts;
 const balancers: Balancer[] = ["lb-1", "lb-2"];
 const environment = {

@@ -20,10 +20,15 @@ function below(limit: number): number {
 const portMin = 20_000;
 const portMax = 32_000;
 
-/** A port nobody listens on at `host` now. */
+/** Two parts that are told their ports before either of them listens must not be told the same. */
+const given = new Set<number>();
+
+/** A port nobody listens on at `host` now, and that this process has not been given before. */
 export async function freePort(host = ownHost): Promise<number> {
   for (;;) {
-    const port = portMin + Math.floor(Math.random() * (portMax - portMin));
+    const port = portMin + below(portMax - portMin);
+    if (given.has(port)) continue;
+    given.add(port);
     if (await bindable(host, port)) return port;
   }
 }

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { freePort } from "@logwarden/lab/parts/loopback";
+import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { attack, type Balancer, type Dial, type Framing, frames } from "./balancer.ts";
 import { type Rig, startRig, until } from "./rig.ts";
 import { killAtCall, tracingRefused } from "./tracer.ts";
@@ -10,7 +10,7 @@ import { killAtCall, tracingRefused } from "./tracer.ts";
 let rig: Rig;
 const start = async (env: Record<string, string> = {}): Promise<void> => {
   // One worker after the other has it.
-  const status = `127.0.0.1:${await freePort()}`;
+  const status = `${ownHost}:${await freePort()}`;
   // With every line in its log a parser is nearly always in the middle of a read.
   const own = { LOGWARDEN_KEEP_CONNECTIONS: "yes", LOGWARDEN_STATUS_LISTEN: status, LOGWARDEN_LOG_LEVEL: "debug" };
   rig = await startRig({ env: { ...own, ...env } });

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { type Beanstalkd, startBeanstalkd } from "@logwarden/lab/parts/beanstalkd";
-import { freePort } from "@logwarden/lab/parts/loopback";
+import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { type LogLine, type ServicePart, startService } from "@logwarden/lab/parts/service";
 import { until } from "@logwarden/lab/parts/until";
 import { Connection, parseNodeAddress } from "@logwarden/queue";
@@ -68,7 +68,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   );
   stops.push(() => Promise.all(queues.map(({ program }) => program.kill())));
 
-  const listen = { host: "127.0.0.1", port: await freePort() };
+  const listen = { host: ownHost, port: await freePort() };
   const parser = await startService({
     name: "parser",
     kind: "parser",
@@ -76,7 +76,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       LOGWARDEN_CONFIG: writeInventory(directory, options.inventory),
       LOGWARDEN_QUEUES: queues.map(({ address }) => address).join(","),
       LOGWARDEN_LISTEN: `${listen.host}:${listen.port}`,
-      LOGWARDEN_STATUS_LISTEN: "127.0.0.1:0",
+      LOGWARDEN_STATUS_LISTEN: `${ownHost}:0`,
       LOGWARDEN_TRUSTED_PROXIES: "127.0.0.1",
       LOGWARDEN_DRAIN_DELAY_MS: "0",
       ...options.env,
@@ -183,7 +183,7 @@ function readMetric(text: string, name: string): number {
 
 function ask(agent: Agent, port: number, path: string): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    request({ agent, host: "127.0.0.1", port, path }, (response) => {
+    request({ agent, host: ownHost, port, path }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("end", () =>
