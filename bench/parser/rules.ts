@@ -51,7 +51,7 @@ export async function measureRules(options: PartOptions): Promise<Report> {
     say(`parser rules: round ${round} of ${rounds}: over TCP`);
     const costs: number[][] = [];
     for (let process = 1; process <= processes; process++) {
-      costs.push(await runOverTcp(corpus, corpusDirectory, signal));
+      costs.push(await readInTurns(corpus, corpusDirectory, signal));
     }
     for (const [index, { set, inMemory, overTcp }] of results.entries()) {
       overTcp.push(mean(costs.map((cost) => cost[index] as number)));
@@ -81,7 +81,7 @@ async function runInMemory(set: RuleSet, corpus: Corpus, signal: AbortSignal): P
  * All sets at once, a process for each, which read the corpus in turns: what disturbs the machine disturbs them alike.
  * @returns microseconds per line, in the order of the sets
  */
-async function runOverTcp(corpus: Corpus, directory: string, signal: AbortSignal): Promise<number[]> {
+async function readInTurns(corpus: Corpus, directory: string, signal: AbortSignal): Promise<number[]> {
   await using stack = new AsyncDisposableStack();
   const systems: Listening[] = [];
   for (const [index, set] of sets.entries()) {
