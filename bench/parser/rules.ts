@@ -145,7 +145,7 @@ function report(results: readonly Result[], corpus: Corpus, rounds: number): Rep
     notes: [
       `${showNumber(corpus.lines)} lines, 5 % of them attacks that the rules that ship mean and none of the others: every rule is asked, none of the others matches. Median of ${rounds} rounds (min–max), each in new processes; ratios are taken within a round.`,
       "The rules are spread over 40 programs, eleven of which log 92 % of the lines; 3 rules are for a program each, so that half of the lines are of programs that nobody asks for. Of 300, every program in the traffic has forms that end with a field, for which the last space of each of its lines must be found; these 3 end with text.",
-      `Over TCP: processor time of the receiving process, as in the table of peers, but warm: each has read the lines ${warmReadings} times before, so that the compiler's work is not in it; then ${readings} times, in turns with all others; ${processes} processes of each in every round, because two of the same rules differ by a tenth: 132 to 157 ns with 3 rules, about 150 or about 172 with 300, each steady in itself. V8 decides anew in each process what it compiles into what. In memory: the framer and the recognizer alone, without a socket or a task.`,
+      `Over TCP: processor time of the receiving process, as in the table of peers, but warm: each has read the lines ${warmReadings} times before, so that the compiler's work is not in it; then ${readings} times, in turns with all others; ${processes} processes of each in every round, because two of the same rules differ by a tenth. In memory: the framer and the recognizer alone, without a socket or a task.`,
     ],
     figures: results,
   };

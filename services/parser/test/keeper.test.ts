@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { attack, type Balancer, type Dial, type Framing, frames } from "./balancer.ts";
 import { type Rig, startRig, until } from "./rig.ts";
-import { killAtCall, tracingRefused } from "./tracer.ts";
+import { killAtCall, mayTrace } from "./tracer.ts";
 
 let rig: Rig;
 const start = async (env: Record<string, string> = {}): Promise<void> => {
@@ -18,7 +18,8 @@ const start = async (env: Record<string, string> = {}): Promise<void> => {
 afterEach(() => rig.close());
 
 const ended = (): Promise<{ code: number | null; signal: string | null }> => rig.parser.program.ended;
-const starts = (): number => rig.parser.log.filter(({ event }) => event === "service.started").length;
+const said = (wanted: string): number => rig.parser.log.filter(({ event }) => event === wanted).length;
+const starts = (): number => said("service.started");
 
 /** The process that works, started by the one that keeps. */
 const workerPid = (): number => rig.parser.program.childPid;
@@ -86,9 +87,9 @@ test.each<Framing>(["lf", "octet-counted"])(
   },
 );
 
-const refused = await tracingRefused();
+const describeWhereTraced = (await mayTrace()) ? describe : describe.skip;
 
-(refused === undefined ? describe : describe.skip)("killed as it is about to tell the journal", () => {
+describeWhereTraced("killed as it is about to tell the journal (skipped where no process may be traced)", () => {
   // Two reads of two tasks each. Each is done with before the next one comes, so a worker makes these writes in this order.
   const writes = [
     "that a read begins",
@@ -98,31 +99,34 @@ const refused = await tracingRefused();
     "an answer",
     "the other answer",
   ];
-  const points = ["first", "second"].flatMap((read) => writes.map((write) => ({ read, write })));
   const [one, two, split, four, last] = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5"];
   const lines = frames([attack(one), attack(two), attack(split), attack(four)]);
   const cutAt = frames([attack(one), attack(two)]).length + 60;
   // What the kernel has given away and nobody has written down is gone: decisions/0008.
-  const lost = { first: [one, two, split], second: [split, four] };
+  const reads = [
+    { read: "first", unwritten: [one, two, split] },
+    { read: "second", unwritten: [split, four] },
+  ];
+  const points = reads.flatMap(({ read, unwritten }) =>
+    writes.map((write, index) => ({ read, write, lost: index === 0 ? unwritten : [] })),
+  );
 
   test.each(points.map((point, index) => ({ ...point, nth: index + 1 })))(
     "$write ($read read)",
-    async ({ read, write, nth }) => {
+    async ({ lost, nth }) => {
       await start();
       const balancer = await rig.dial();
       await kept(1);
       await killAtCall(workerPid(), "pwrite64", nth);
-      const submitted = (): number => rig.parser.log.filter(({ event }) => event === "task.submitted").length;
       await balancer.send(lines.subarray(0, cutAt));
-      await until("the first read is done with, or the worker", () => submitted() === 2 || starts() === 2);
+      await until("the first read is done with, or the worker", () => said("task.submitted") === 2 || starts() === 2);
       await balancer.send(lines.subarray(cutAt));
-      await until("the second read is done with, or the worker", () => submitted() === 4 || starts() === 2);
+      await until("the second read is done with, or the worker", () => said("task.submitted") === 4 || starts() === 2);
       await balancer.send(`\n${attack(last)}\n`);
       const tasks = await rig.takeUntil("the last line's task", (seen) => seen.some(({ from }) => from === last));
       // By name: a task may be delivered twice, and is the same one then.
-      const attackers = [...new Map(tasks.map(({ id, from }) => [id, from])).values()];
-      const gone = write === "that a read begins" ? lost[read as "first" | "second"] : [];
-      expect(attackers.sort()).toEqual([one, two, split, four, last].filter((from) => !gone.includes(from)));
+      const whom = [...new Map(tasks.map(({ id, from }) => [id, from])).values()];
+      expect(whom.sort()).toEqual([one, two, split, four, last].filter((from) => !lost.includes(from)));
       expect(starts()).toBe(2);
     },
   );

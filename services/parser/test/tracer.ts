@@ -4,12 +4,12 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { Program } from "@logwarden/lab/parts/program";
 
-/** Whether a process may be traced that is not a child of the tracer; if not, why. Asked by doing it. */
-export async function tracingRefused(): Promise<string | undefined> {
+/** Whether a process may be traced that is not a child of the tracer. Asked by doing it. */
+export async function mayTrace(): Promise<boolean> {
   const traced = spawn("sleep", ["0.2"]);
   await once(traced, "spawn");
-  const { status, stderr } = spawnSync("strace", ["-qq", "-e", "trace=none", "-p", String(traced.pid)]);
-  return status === 0 ? undefined : String(stderr);
+  const { status } = spawnSync("strace", ["-qq", "-e", "trace=none", "-p", String(traced.pid)]);
+  return status === 0;
 }
 
 /**

@@ -170,9 +170,9 @@ class LineReader implements Recognizer {
 
   recognize(read: Latin1, from: number, to: number): Recognition {
     const header = this.#header;
-    if (!header.read(read.bytes, from, to)) return "malformed";
-    if (header.facility === facilityUser) return this.#readLogger(read, to);
     const { bytes } = read;
+    if (!header.read(bytes, from, to)) return "malformed";
+    if (header.facility === facilityUser) return this.#readLogger(read, to);
     const edges = this.#starts.get(bytes, header.programFrom);
     if (edges === undefined) return "unrecognized";
     // A bracket may be around another message, which ends before it.
@@ -185,9 +185,9 @@ class LineReader implements Recognizer {
     ) {
       return "unrecognized";
     }
-    const program = this.#table.get(read.bytes, header.programFrom, to);
+    const program = this.#table.get(bytes, header.programFrom, to);
     if (program === undefined) return "unrecognized";
-    if (!header.readText(read.bytes, to)) return "malformed";
+    if (!header.readText(bytes, to)) return "malformed";
     this.#begin(header.textFrom, to);
     this.#unwrapRepeated(read);
     return this.#readMessage(program, read, isPlain && !header.is5424 && edges === program.edges);
