@@ -73,6 +73,15 @@ describe.each<Framing>(["lf", "octet-counted"])("in %s framing", (framing) => {
     });
   });
 
+  test("a name that holds U+FFFD itself, because its sender cleaned it, is not counted so", async () => {
+    await expectCounted('line_mended_total{reason="invalid-utf8"}', 0, async () => {
+      for (const name of ["r\ufffdt", "\ufffd".repeat(256)]) {
+        const [task] = await sendBetween(frames([attack("203.0.113.9", name)], framing), 1, framing);
+        expect(task).toMatchObject({ from: "203.0.113.9", user: name });
+      }
+    });
+  });
+
   test("a NUL inside a name does not hide the attack, and is counted", async () => {
     await expectCounted('line_mended_total{reason="control-character"}', 1, async () => {
       const [task] = await sendBetween(frames([attack("203.0.113.9", "ro\0ot")], framing), 1, framing);

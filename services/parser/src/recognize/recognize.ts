@@ -12,6 +12,7 @@
  * Pure. Fields of an event are decoded to UTF-8 here; everything before is latin1 (latin1.ts).
  */
 
+import { isUtf8 } from "node:buffer";
 import { type Address, readAddress } from "@logwarden/shared/ip";
 import { type EventType, type PeerAction, reasonCharactersMax, userCharactersMax } from "@logwarden/shared/task";
 import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
@@ -294,7 +295,8 @@ class LineReader implements Recognizer {
     if (!holdsSuspects(short)) return short;
     const clean = short.replace(/\p{Cc}/gu, "\ufffd");
     if (clean !== short) this.#mended = "control-character";
-    else if (short.includes("\ufffd")) this.#mended = "invalid-utf8";
+    // A U+FFFD may be the line's own: what decodes without one has as many bytes as the line gives it.
+    else if (!isUtf8(bytes.subarray(from, from + Buffer.byteLength(short)))) this.#mended = "invalid-utf8";
     return clean;
   }
 
@@ -341,7 +343,7 @@ function isPrintableAscii(bytes: Uint8Array, from: number, to: number): boolean 
   return true;
 }
 
-/** Whether it may hold control characters, or what stands for bytes that are no UTF-8. */
+/** Whether it may hold control characters, or U+FFFD, which may stand for bytes that are no UTF-8. */
 function holdsSuspects(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
