@@ -1,9 +1,10 @@
-/** Starts the receiving process of our rows (ours.ts), and asks it what it counted. */
+/** Starts the receiving process of our rows (ours.ts) as a keeper starts its worker, and asks it what it counted. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
 import { Program } from "@logwarden/lab/parts/program";
+import { workerOptions } from "@logwarden/parser/keeper";
 import { deviceAt } from "./device.ts";
 import { type Rules, shipped } from "./our-parser.ts";
 import type { Work } from "./ours.ts";
@@ -19,7 +20,7 @@ export async function startOurs(rules: Rules, work: Work, directory: string): Pr
   const program = await Program.start({
     name: "our parser",
     command: process.execPath,
-    args: [script],
+    args: [...workerOptions, script],
     env: {
       ...parserEnvironment(directory, port, { rules, devicesCount: devicesMax }),
       LOGWARDEN_QUEUES: `${ownHost}:1`,

@@ -10,6 +10,7 @@
 
 import { mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { workerOptions } from "@logwarden/parser/keeper";
 import type { Report } from "../report.ts";
 import { mean, showNumber, showSpread, spread } from "../statistics.ts";
 import { type Corpus, writeCorpus } from "./corpus.ts";
@@ -28,7 +29,7 @@ const aim = 1.15;
 const share = 0.05;
 /** The compiler is still at work in the third million of lines; a parser lives for months. */
 const warmReadings = 2;
-/** What the kernel does for one reading differs by a tenth from the next one; and so do two processes, by what V8 makes of the code. */
+/** What the kernel does for one reading differs by a tenth from the next one. */
 const readings = 2;
 const processes = 3;
 
@@ -67,7 +68,7 @@ export async function measureRules(options: PartOptions): Promise<Report> {
 async function runInMemory(set: RuleSet, corpus: Corpus, signal: AbortSignal): Promise<number> {
   const work: RulesWork = { file: corpus.lf, ...set };
   const script = fileURLToPath(new URL("rules-worker.ts", import.meta.url));
-  const args = [script, JSON.stringify(work)];
+  const args = [...workerOptions, script, JSON.stringify(work)];
   const last = await runToEnd({ name: "rules", command: process.execPath, args }, signal);
   const { lines, events, cpuSeconds } = JSON.parse(last) as { lines: number; events: number; cpuSeconds: number };
   const readings = lines / corpus.lines;
@@ -145,7 +146,7 @@ function report(results: readonly Result[], corpus: Corpus, rounds: number): Rep
     notes: [
       `${showNumber(corpus.lines)} lines, 5 % of them attacks that the rules that ship mean and none of the others: every rule is asked, none of the others matches. Median of ${rounds} rounds (min–max), each in new processes; ratios are taken within a round.`,
       "The rules are spread over 40 programs, eleven of which log 92 % of the lines; 3 rules are for a program each, so that half of the lines are of programs that nobody asks for. Of 300, every program in the traffic has forms that end with a field, for which the last space of each of its lines must be found; these 3 end with text.",
-      `Over TCP: processor time of the receiving process, as in the table of peers, but warm: each has read the lines ${warmReadings} times before, so that the compiler's work is not in it; then ${readings} times, in turns with all others; ${processes} processes of each in every round, because two of the same rules differ by a tenth. In memory: the framer and the recognizer alone, without a socket or a task.`,
+      `Over TCP: processor time of the receiving process, as in the table of peers, but warm: each has read the lines ${warmReadings} times before, so that the compiler's work is not in it; then ${readings} times, in turns with all others; ${processes} processes of each in every round, started as a keeper starts its worker. In memory: the framer and the recognizer alone, without a socket or a task.`,
     ],
     figures: results,
   };

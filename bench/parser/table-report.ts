@@ -94,7 +94,7 @@ export function tableReport(
     notes: [
       `${showNumber(lines)} lines in each corpus, seed ${seed} (fail2ban: the first 100 000, a cost per line all the same). ` +
         `Median of ${rounds} interleaved rounds (min–max); ratios are taken within a round.`,
-      `User and system time of the receiving process with all its threads; sender and start-up are left out, and so are ${showNumber(warmUpLines)} lines that every system on TCP reads before: ours is compiled while it runs. One TCP connection on loopback, where nothing else is said; PROXY header version 1 for ours, syslog-ng (LF) and Python.`,
+      `User and system time of the receiving process with all its threads; sender and start-up are left out, and so are ${showNumber(warmUpLines)} lines that every system on TCP reads before: ours is compiled while it runs. One TCP connection on loopback, where nothing else is said; PROXY header version 1 for ours, syslog-ng (LF) and Python. Ours is started as its keeper starts it.`,
       ...(versions.length === 0 ? [] : [`Peers from Debian's packages: ${versions.join("; ")}.`]),
       `${showNumber(verified)} tasks of ours were compared with their lines, field by field, before anything was measured.`,
       "Not equal work. rsyslog and syslog-ng parse the whole header of every line, queue and write a file; rsyslog reads no PROXY header and uses several threads. Ours and Python make the JSON of a task and count it; neither puts it (see puts). sshguard and fail2ban read a file, try more signatures than the three that are compared, and know no netplugd; fail2ban parses dates.",

@@ -1,8 +1,9 @@
 // A parser that dies takes nothing with it: its keeper has the connections, its journal what it had in hand.
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { freePort, ownHost } from "@logwarden/lab/parts/loopback";
+import { workerOptions } from "../src/keep/keeper.ts";
 import { attack, type Balancer, type Dial, type Framing, frames } from "./balancer.ts";
 import { type Rig, startRig, until } from "./rig.ts";
 import { killAtCall, mayTrace } from "./tracer.ts";
@@ -59,6 +60,12 @@ async function attackers(count: number, key?: string): Promise<unknown[]> {
 }
 
 const address = (n: number): string => `203.0.${Math.floor(n / 250)}.${1 + (n % 250)}`;
+
+test("its worker is told what makes a line cheap, and does not leave it to chance", async () => {
+  await start();
+  const told = readFileSync(`/proc/${workerPid()}/cmdline`, "utf8").split("\0");
+  expect(told).toEqual(expect.arrayContaining([...workerOptions]));
+});
 
 test.each<Framing>(["lf", "octet-counted"])(
   "%s: killed again and again in the middle of a read, every line becomes one task, and the sender notices nothing",
