@@ -33,6 +33,8 @@ const crowdedProgram = "sshd";
 export interface RuleSet {
   /** How many in all. */
   made: number;
+  /** So many are left out before the first one: the next ones have other shapes, for the same programs. */
+  from: number;
   /** How many of them belong to one program; 0: they are spread evenly. */
   ofOneProgram: number;
   /** Whether the rules that ship are there as well, as with everybody who has not turned them off. */
@@ -40,11 +42,11 @@ export interface RuleSet {
 }
 
 /** The rules of the set, as `rules` of logwarden.yaml has them. */
-export function madeRules({ made, ofOneProgram, withShipped }: RuleSet): Rules & { own: readonly OwnRule[] } {
+export function madeRules({ made, from, ofOneProgram, withShipped }: RuleSet): Rules & { own: readonly OwnRule[] } {
   const own = Array.from({ length: made }, (_, number): OwnRule => {
     const spread = number - ofOneProgram;
     const program = spread < 0 ? crowdedProgram : (programs[spread % programs.length] as string);
-    return { name: `made-${number + 1}`, program, match: shape(number), type: "password_failed" };
+    return { name: `made-${from + number + 1}`, program, match: shape(from + number), type: "password_failed" };
   });
   return { ...(withShipped ? shipped : shippedOnly([])), own };
 }

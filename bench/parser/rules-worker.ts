@@ -1,7 +1,7 @@
 /**
  * Lines in memory through the framer and the recognizer, with many rules: no socket, no task.
  *
- *   node rules-worker.ts '{"file":"…","made":300,"ofOneProgram":50,"withShipped":false}'
+ *   node rules-worker.ts '{"file":"…","made":300,"from":0,"ofOneProgram":50,"withShipped":false}'
  *     ──▶  {"lines":…,"events":…,"cpuSeconds":…}
  *
  * The file is cut into pieces of 64 KiB, as reads are. It is read until what is measured is compiled, and then a few times more.
