@@ -27,3 +27,13 @@ export function literalBytes(text: string): Uint8Array {
   // Of its own memory: a slice of Node's pool would be looked up through it.
   return Uint8Array.from(Buffer.from(text, "latin1"));
 }
+
+/** Of two places in a line. V8 computes Math.min and Math.max in floating point, which costs a header a tenth. */
+export function lesser(one: number, other: number): number {
+  return one < other ? one : other;
+}
+
+/** As `lesser`. */
+export function greater(one: number, other: number): number {
+  return one > other ? one : other;
+}

@@ -7,6 +7,8 @@
  * Looks at bytes, as they came from the framer.
  */
 
+import { lesser } from "../latin1.ts";
+
 const space = 0x20;
 /** 23 * 8 + 7: the largest PRI (RFC 5424 §6.2.1). */
 const priorityMax = 191;
@@ -84,7 +86,7 @@ export class Header {
 
   /** TAG[PID]: text (RFC 3164 §4.1.3). */
   #readText3164(bytes: Uint8Array, to: number): boolean {
-    const max = Math.min(to, this.programFrom + programCharactersMax);
+    const max = lesser(to, this.programFrom + programCharactersMax);
     let end = this.programFrom;
     while (end < max && !endsName(bytes[end])) end++;
     if (end < to && !endsName(bytes[end])) return false;
@@ -94,7 +96,7 @@ export class Header {
       end++;
     }
     if (end < to && bytes[end] === 0x3a) end++;
-    this.textFrom = skipSpaces(bytes, Math.min(end, to), to);
+    this.textFrom = skipSpaces(bytes, lesser(end, to), to);
     return true;
   }
 
@@ -119,7 +121,7 @@ export class Header {
     const data = messageIdEnd + 1;
     const dataEnd = data < to && bytes[data] === 0x2d ? data + 1 : structuredDataEnd(bytes, data, to);
     if (dataEnd === -1 || (dataEnd < to && bytes[dataEnd] !== space)) return false;
-    let textFrom = Math.min(dataEnd + 1, to);
+    let textFrom = lesser(dataEnd + 1, to);
     // A byte order mark says that the text is UTF-8 (§6.4), which is what we take it for anyway.
     if (
       textFrom + 3 <= to &&
@@ -178,7 +180,7 @@ function structuredDataEnd(bytes: Uint8Array, from: number, to: number): number 
 
 /** @returns -1 when there is none within a field's length */
 function nextSpace(bytes: Uint8Array, from: number, to: number): number {
-  const max = Math.min(to, from + fieldCharactersMax);
+  const max = lesser(to, from + fieldCharactersMax);
   for (let at = from; at < max; at++) if (bytes[at] === space) return at;
   return -1;
 }

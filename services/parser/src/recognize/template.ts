@@ -15,7 +15,7 @@
  * of its fields into an array of the caller; nothing is allocated, and no text copied, until a line has matched.
  */
 
-import { literalBytes, standsAt } from "../latin1.ts";
+import { greater, lesser, literalBytes, standsAt } from "../latin1.ts";
 
 export type FieldKind = "text" | "ip" | "int" | "hex" | "word" | "quoted";
 
@@ -399,7 +399,7 @@ function readRight(steps: readonly Step[], bytes: Uint8Array, from: number, to: 
 
 /** Where the field ends that begins at `from`: at the first place where the text behind it stands. -1 when it is none. */
 function fieldEnd(kind: number, behind: Uint8Array, bytes: Uint8Array, from: number, to: number): number {
-  const max = Math.min(to, from + fieldCharactersMax);
+  const max = lesser(to, from + fieldCharactersMax);
   let limit = from;
   while (limit < max && ((characterKinds[bytes[limit] as number] as number) & kind) !== 0) limit++;
   if (behind.length === 0) return limit > from && limit === to ? limit : -1;
@@ -417,7 +417,7 @@ function standsBefore(literal: Uint8Array, bytes: Uint8Array, at: number, to: nu
 
 /** Where the field begins that ends at `to`: behind the last place where the text before it stands. -1 when it is none. */
 function fieldBegin(kind: number, before: Uint8Array, bytes: Uint8Array, from: number, to: number): number {
-  const min = Math.max(from + before.length, to - fieldCharactersMax);
+  const min = greater(from + before.length, to - fieldCharactersMax);
   let limit = to;
   while (limit > min && ((characterKinds[bytes[limit - 1] as number] as number) & kind) !== 0) limit--;
   if (((characterKinds[before[before.length - 1] as number] as number) & kind) === 0) {
