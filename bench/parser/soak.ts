@@ -19,7 +19,7 @@ import type { Report } from "../report.ts";
 import { showNumber } from "../statistics.ts";
 import { pause, within } from "../wait.ts";
 import { peekMany } from "./bare-queue.ts";
-import { memory, quiet } from "./cpu.ts";
+import { type Memory, memory, quiet } from "./cpu.ts";
 import { parserEnvironment, readMetric } from "./our-process.ts";
 import type { PartOptions } from "./part.ts";
 import type { Soaking } from "./soak-sender.ts";
@@ -83,20 +83,24 @@ async function soak(way: Way, { soakSeconds, directory, say, signal }: PartOptio
     LOGWARDEN_QUEUES: `${ownHost}:${queuePort}`,
     // Its bound is then one for as many connections as there are.
     LOGWARDEN_CONNECTIONS_MAX: String(connections),
+    // As compose and systemd have it.
+    LOGWARDEN_KEEP_CONNECTIONS: "yes",
   };
   const refusals: string[] = [];
   const onLog = ({ event, reason }: LogLine): void => {
     if (event === "connection.refused") refusals.push(String(reason));
   };
-  const { program: parser, said } = await startService({ name: "parser", kind: "parser", env, onLog });
-  stack.defer(() => parser.kill());
+  const { program: keeper, said } = await startService({ name: "parser", kind: "parser", env, onLog });
+  stack.defer(() => keeper.kill());
   const statusPort = Number((await said("service.started"))["statusPort"]);
   if (queue !== undefined) {
     await said("queue.connected");
     queue.program.signal("SIGSTOP");
   }
-  await quiet(parser.pid, signal);
-  const idleBytes = memory(parser.pid).residentBytes;
+  const worker = keeper.childPid;
+  const held = (): Memory => sum(memory(keeper.pid), memory(worker));
+  await quiet(worker, signal);
+  const idleBytes = held().residentBytes;
   const boundBytes = await readMetric(statusPort, "logwarden_memory_bytes_max");
 
   const lines = connections * (load.burst + load.perSecond * soakSeconds);
@@ -105,23 +109,36 @@ async function soak(way: Way, { soakSeconds, directory, say, signal }: PartOptio
   const samples: number[] = [];
   const endAtMs = performance.now() + soakSeconds * 1000;
   while (performance.now() < endAtMs) {
-    samples.push(memory(parser.pid).residentBytes);
+    samples.push(held().residentBytes);
     await pause(lookEveryMs, signal);
   }
   const connectionsOpen = await readMetric(statusPort, "logwarden_connections");
-  const awayBytesMax = memory(parser.pid).residentBytesMax;
+  const awayBytesMax = held().residentBytesMax;
 
   say(`parser soak: ${ways[way]}: the queue is back`);
   if (queue === undefined) queue = await startQueue();
   else queue.program.signal("SIGCONT");
-  const jobs = await arrival(queue, sender, { pid: parser.pid, statusPort }, samples, signal);
+  const jobs = await arrival(
+    queue,
+    sender,
+    { worker, statusPort, sample: () => samples.push(held().residentBytes) },
+    signal,
+  );
   const found = await look(queue, jobs);
-  const bytesMax = memory(parser.pid).residentBytesMax;
+  const bytesMax = held().residentBytesMax;
   return {
     ...{ way, lines, connectionsOpen, refusals, idleBytes, awayBytesMax, bytesMax, samples },
     boundBytes,
     arrived: found.users.size,
     again: jobs - found.ids.size,
+  };
+}
+
+/** Pages that both have count twice. */
+function sum(one: Memory, other: Memory): Memory {
+  return {
+    residentBytes: one.residentBytes + other.residentBytes,
+    residentBytesMax: one.residentBytesMax + other.residentBytesMax,
   };
 }
 
@@ -137,16 +154,15 @@ async function startSender(soaking: Soaking): Promise<Program> {
 async function arrival(
   queue: Beanstalkd,
   sender: Program,
-  { pid, statusPort }: { pid: number; statusPort: number },
-  samples: number[],
+  { worker, statusPort, sample }: { worker: number; statusPort: number; sample: () => void },
   signal: AbortSignal,
 ): Promise<number> {
   const { code } = await within(recoverSecondsMax, "every line was taken", sender.ended, signal);
   if (code !== 0) throw new Error(`the soak's sender failed:\n${sender.lastWords}`);
   const giveUpAtMs = performance.now() + recoverSecondsMax * 1000;
   for (;;) {
-    samples.push(memory(pid).residentBytes);
-    await quiet(pid, signal);
+    sample();
+    await quiet(worker, signal);
     // What is missing when nothing is on its way any more shows as a number in the report.
     const unanswered = await readMetric(statusPort, "logwarden_puts_unanswered");
     if (unanswered === 0 || performance.now() > giveUpAtMs) break;
@@ -212,8 +228,8 @@ function report(results: readonly Figures[], seconds: number): Report {
     more: [],
     notes: [
       `The queue is away for ${seconds} s. Each connection sends ${load.burst} attacks at once and ${load.perSecond} more each second, cut in the middle of a line; half of them count octets. Every line has a user of its own and is looked for in beanstalkd at the end.`,
-      "The bound is the parser's own word (its metric memory_bytes_max) for its settings; they allow as many connections as there are, all else is as it ships.",
-      "Resident memory of the parser, its most by the kernel's count (VmHWM). What waits in the sockets' buffers is the kernel's and the senders', not in it.",
+      "The bound is the parser's own word (its metric memory_bytes_max) for its settings; they allow as many connections as there are, all else is as compose and systemd have it.",
+      "Resident memory of the parser and of its keeper, added; the most of each by the kernel's count (VmHWM). What waits in the sockets' buffers is the kernel's and the senders', not in it.",
       "A task whose answer never came is put again with the same id, and counts once: it is in the last column and not in the one before.",
     ],
     figures: results,
