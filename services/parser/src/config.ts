@@ -209,7 +209,7 @@ const kib = 1024;
 /** What the process may come to need, by what needs it; measured on Node 24 with 2000 connections, then rounded up. */
 export interface MemoryBound {
   /**
-   * Node, our code, and what the garbage collector leaves lying under full load: 112 MiB when nothing happens, up to 332 in
+   * Node, our code, and what the garbage collector leaves lying under full load: 140 MiB when nothing happens, up to 343 in
    * all when 1000 connections empty what they had held back (bench: parser, soak).
    */
   processBytes: number;
