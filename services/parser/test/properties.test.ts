@@ -183,7 +183,14 @@ describe("what a line says", () => {
 
   test("depends on nothing behind it, wherever the line is cut: not on its own rest, not on what would complete it", () => {
     const behind = ["- ", "- \u00ef\u00bb\u00bf", "]", "[1]: ", ": ", "T ", "-", "8>", " ", '"', "\\", "x"];
-    const lines = [...corpusLines.map((line) => line.toString("latin1")), ...shortHeaders];
+    // A name that ends the line, of characters that can be cut.
+    const cuttable = `${header}pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=100.64.0.1  user=`;
+    const names = ["j\u00f6rg", "\u65e5\u{1f600}"].map((name) => Buffer.from(name).toString("latin1"));
+    const lines = [
+      ...corpusLines.map((line) => line.toString("latin1")),
+      ...shortHeaders,
+      ...names.map((name) => cuttable + name),
+    ];
     const wrong = lines.flatMap((line) =>
       Array.from({ length: line.length }, (_, cut) => cut).flatMap((cut) => {
         const begin = line.slice(0, cut);

@@ -15,7 +15,7 @@
 import { isUtf8 } from "node:buffer";
 import { type Address, readAddress } from "@logwarden/shared/ip";
 import { type EventType, type PeerAction, reasonCharactersMax, userCharactersMax } from "@logwarden/shared/task";
-import { type Latin1, literalBytes, standsAt } from "../latin1.ts";
+import { type Latin1, lesser, literalBytes, standsAt } from "../latin1.ts";
 import { Header, skipSpaces, startsWithTimestamp } from "../decode/header.ts";
 import { Dispatcher, type Entry } from "./dispatch.ts";
 import { Edges } from "./edges.ts";
@@ -296,7 +296,7 @@ class LineReader implements Recognizer {
     const clean = short.replace(/\p{Cc}/gu, "\ufffd");
     if (clean !== short) this.#mended = "control-character";
     // A U+FFFD may be the line's own: what decodes without one has as many bytes as the line gives it.
-    else if (!isUtf8(bytes.subarray(from, from + Buffer.byteLength(short)))) this.#mended = "invalid-utf8";
+    else if (!isUtf8(bytes.subarray(from, lesser(to, from + Buffer.byteLength(short))))) this.#mended = "invalid-utf8";
     return clean;
   }
 
