@@ -37,3 +37,11 @@ export function lesser(one: number, other: number): number {
 export function greater(one: number, other: number): number {
   return one > other ? one : other;
 }
+
+/** Places of a table that is asked by two characters (pairOf). */
+export const pairPlaces = 0x400;
+
+/** Where two neighbouring characters have their place in such a table. Some pairs share one: a table may say too much of a pair, never too little. */
+export function pairOf(first: number, second: number): number {
+  return ((first << 5) ^ second) & (pairPlaces - 1);
+}

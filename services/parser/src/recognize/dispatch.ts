@@ -18,6 +18,7 @@
 
 import { literalBytes, standsAt } from "../latin1.ts";
 import { EdgeTree } from "./edge-tree.ts";
+import { LastWords } from "./last-words.ts";
 import { type Form, lastWordsMax } from "./template.ts";
 
 /** A form and whatever its owner needs when it matches. */
@@ -39,8 +40,9 @@ const space = 0x20;
 const searchedCharactersMin = 3;
 
 export class Dispatcher<T> {
-  /** By place; there is none where no form is looked for. */
+  /** Of the line's beginning, its end, and its first space; there is none where no form is looked for. */
   readonly #trees: readonly (EdgeTree<Candidate<T>> | undefined)[];
+  readonly #lastWords: LastWords<Candidate<T>> | undefined;
   readonly #direct: readonly Candidate<T>[];
   readonly #search: LiteralSearch<Candidate<T>> | undefined;
   /** Reused for every line, and never emptied: an array that is cut to nothing gives its memory back each time. */
@@ -53,7 +55,14 @@ export class Dispatcher<T> {
     const all = entries.map(({ form, owner }, order): Candidate<T> => ({ form, owner, order, prefixSeen: false }));
     this.#areFew = all.length <= triedDirectlyMax && all.every(({ form }) => form.prefix !== "");
     const placeOf = this.#areFew ? new Map<Candidate<T>, number>() : placeAll(all);
-    this.#trees = growTrees(placeOf);
+    const isAtEnd = ([, place]: [Candidate<T>, number]): boolean => place >= lastWords;
+    this.#trees = growTrees([...placeOf].filter((one) => !isAtEnd(one)));
+    const atEnd = [...placeOf].filter(isAtEnd);
+    if (atEnd.length > 0) {
+      this.#lastWords = new LastWords(
+        atEnd.map(([one, place]) => ({ form: one.form, number: place - lastWords, value: one })),
+      );
+    }
     const rest = all.filter((one) => !placeOf.has(one));
     const isSearched = ({ form }: Candidate<T>): boolean =>
       rest.length > triedDirectlyMax && form.longest.length >= searchedCharactersMin;
@@ -77,19 +86,10 @@ export class Dispatcher<T> {
       const at = firstSpace(bytes, from, to);
       first.walk(bytes, at, to - at, this.#add);
     }
-    if (trees.length > lastWords) this.#findLastWords(bytes, from, to);
+    this.#lastWords?.walk(bytes, from, to, this.#add);
     for (let index = 0; index < this.#direct.length; index++) this.#add(this.#direct[index] as Candidate<T>);
     if (this.#search !== undefined) this.#search.find(bytes, from, to, this.#add);
     return this.#count;
-  }
-
-  /** Steps from space to space, from the last one on. */
-  #findLastWords(bytes: Uint8Array, from: number, to: number): void {
-    const trees = this.#trees;
-    let place = lastWords;
-    for (let at = to - 1; at >= from && place < trees.length; at--) {
-      if (bytes[at] === space) trees[place++]?.walk(bytes, at, at - from + 1, this.#add);
-    }
   }
 
   /** The forms that were found, in the order of the rules. */
@@ -195,15 +195,14 @@ function gather<T>(placeOf: ReadonlyMap<Candidate<T>, number>): ReadonlyMap<Cand
   return gathered;
 }
 
-function growTrees<T>(placeOf: ReadonlyMap<Candidate<T>, number>): (EdgeTree<Candidate<T>> | undefined)[] {
-  const trees: (EdgeTree<Candidate<T>> | undefined)[] = [];
-  for (const [one, place] of placeOf) {
+function growTrees<T>(placed: readonly [Candidate<T>, number][]): (EdgeTree<Candidate<T>> | undefined)[] {
+  const trees = Array.from<EdgeTree<Candidate<T>> | undefined>({ length: lastWords });
+  for (const [one, place] of placed) {
     one.prefixSeen = place === begin;
-    trees[place] ??= new EdgeTree(place === begin || place === firstWord ? 1 : -1);
+    trees[place] ??= new EdgeTree(place === end ? -1 : 1);
     trees[place].add(textAt(place, one), one);
   }
-  // No holes: a place that is missing would be looked for in the prototypes.
-  return Array.from(trees);
+  return trees;
 }
 
 function firstSpace(bytes: Uint8Array, from: number, to: number): number {

@@ -13,20 +13,12 @@
  * free text) can be any line: then every line may be one.
  */
 
-import { literalBytes } from "../latin1.ts";
+import { literalBytes, pairOf, pairPlaces } from "../latin1.ts";
 import { characterKinds, firstCharacterKinds, type Form, lastWordsMax } from "./template.ts";
 
 const space = 0x20;
 /** What the last word begins with is fixed text: any character. */
 const anyKind = 0xff;
-
-/** What a character can be at the end of one of the forms: a bit for each. Most lines are told from all of them by these alone. */
-const lastOfText = 1;
-const secondLastOfText = 2;
-const thirdLastOfText = 4;
-const lastOfField = 8;
-const beforeSpace = 16;
-const secondBeforeSpace = 32;
 
 /** What stands behind the two characters before the last space, and what further left of them. */
 interface LastWord {
@@ -39,12 +31,16 @@ interface LastWord {
 }
 
 export class Edges {
-  /** Of each character. */
-  readonly #roles = new Uint8Array(256);
   /** The last three characters of forms. */
   readonly #lastTexts = new Set<number>();
+  /** 1 at the place of each of them (textPlaceOf): tells most lines from all of them. */
+  readonly #lastTextPlaces = new Uint8Array(textPlaces);
   /** By the two characters before the last space, and the space. */
   readonly #lastWords: ReadonlyMap<number, LastWord>;
+  /** Their kinds of field, by those two characters (pairOf): tells most lines from all of them. */
+  readonly #lastWordKinds = new Uint8Array(pairPlaces);
+  /** 1 for each character that such a word may end with. */
+  readonly #wordEnds = new Uint8Array(256);
   /** The first three characters of forms whose end is not known. */
   readonly #firstTexts = new Set<number>();
   /** The end tells of every form. */
@@ -81,20 +77,14 @@ export class Edges {
 
   #endsSo(bytes: Uint8Array, from: number, to: number): boolean {
     if (to - from < keyLength) return false;
-    const roles = this.#roles;
-    const last = roles[bytes[to - 1] as number] as number;
-    if ((last & (lastOfText | lastOfField)) === 0) return false;
-    const secondLast = roles[bytes[to - 2] as number] as number;
-    const thirdLast = roles[bytes[to - 3] as number] as number;
-    const isText = (last & lastOfText & (secondLast >> 1) & (thirdLast >> 2)) !== 0;
-    if (isText && this.#lastTexts.has(keyAt(bytes, to))) return true;
-    if ((last & lastOfField) === 0) return false;
+    const key = keyAt(bytes, to);
+    if (this.#lastTextPlaces[textPlaceOf(key)] === 1 && this.#lastTexts.has(key)) return true;
+    if (this.#wordEnds[bytes[to - 1] as number] === 0) return false;
     let at = to - 1;
     while (at > from && bytes[at] !== space) at--;
-    const before = roles[bytes[at - 1] as number] as number;
-    const secondBefore = roles[bytes[at - 2] as number] as number;
-    if ((beforeSpace & before & (secondBefore >> 1)) === 0 || at - 2 < from || at === to - 1) return false;
-    return this.#isLastWord(bytes, from, at, to);
+    const kinds = this.#lastWordKinds[pairOf(bytes[at - 2] as number, bytes[at - 1] as number)] as number;
+    if ((kinds & (firstCharacterKinds[bytes[at + 1] as number] as number)) === 0) return false;
+    return at - 2 >= from && this.#isLastWord(bytes, from, at, to);
   }
 
   /** @param at of the last space */
@@ -110,21 +100,17 @@ export class Edges {
   }
 
   #addText(suffix: string): void {
-    const text = literalBytes(suffix.slice(-keyLength));
-    this.#lastTexts.add(keyAt(text, keyLength));
-    this.#addRole(text[0] as number, thirdLastOfText);
-    this.#addRole(text[1] as number, secondLastOfText);
-    this.#addRole(text[2] as number, lastOfText);
+    const key = keyAt(literalBytes(suffix), suffix.length);
+    this.#lastTexts.add(key);
+    this.#lastTextPlaces[textPlaceOf(key)] = 1;
   }
 
   #addWord(key: number, kinds: number): void {
-    this.#addRole(key >> 16, secondBeforeSpace);
-    this.#addRole((key >> 8) & 0xff, beforeSpace);
-    for (const [code, those] of characterKinds.entries()) if ((those & kinds) !== 0) this.#addRole(code, lastOfField);
-  }
-
-  #addRole(code: number, role: number): void {
-    this.#roles[code] = (this.#roles[code] as number) | role;
+    const pair = pairOf(key >> 16, (key >> 8) & 0xff);
+    this.#lastWordKinds[pair] = (this.#lastWordKinds[pair] as number) | kinds;
+    for (const [code, those] of characterKinds.entries()) {
+      if (code !== space && (those & kinds) !== 0) this.#wordEnds[code] = 1;
+    }
   }
 }
 
@@ -145,6 +131,13 @@ const keyLength = 3;
 function beforeWord({ beforeLastWords }: Form, number: number): number | undefined {
   const text = beforeLastWords[number] ?? "";
   return text.length < keyLength ? undefined : keyAt(literalBytes(text), text.length);
+}
+
+/** Places of the table of last characters. */
+const textPlaces = 0x1000;
+
+function textPlaceOf(key: number): number {
+  return ((key >> 8) ^ (key >> 4) ^ key) & (textPlaces - 1);
 }
 
 /** The three characters before `to`, in one number. */

@@ -6,13 +6,11 @@
  */
 
 import { nameEnds } from "../decode/header.ts";
-import { literalBytes } from "../latin1.ts";
-
-const startsMask = 0x3ff;
+import { literalBytes, pairOf, pairPlaces } from "../latin1.ts";
 
 /** Beginnings of program names → what is known about the programs whose names begin so. Names may share a beginning by chance. */
 export class NameStarts<T> {
-  readonly #values: (T | undefined)[] = Array.from({ length: startsMask + 1 }, () => undefined);
+  readonly #values: (T | undefined)[] = Array.from({ length: pairPlaces }, () => undefined);
 
   /** @param join of the names that share a beginning, what is known about them together */
   constructor(names: Iterable<string>, join: (names: readonly string[]) => T) {
@@ -25,19 +23,15 @@ export class NameStarts<T> {
 
   /** @returns undefined when no name begins as the one at `from` does */
   get(bytes: Uint8Array, from: number): T | undefined {
-    return this.#values[startOf(bytes[from] as number, bytes[from + 1] as number)];
+    return this.#values[pairOf(bytes[from] as number, bytes[from + 1] as number)];
   }
-}
-
-function startOf(first: number, second: number): number {
-  return ((first << 5) ^ second) & startsMask;
 }
 
 /** More than one of a name of one character: what ends it is the second. */
 function startsOf(name: string): ReadonlySet<number> {
   const [first = 0, second] = literalBytes(name);
   const seconds = second === undefined ? nameEnds : [second];
-  return new Set(seconds.map((code) => startOf(first, code)));
+  return new Set(seconds.map((code) => pairOf(first, code)));
 }
 
 /** What a cell says beside the row to go on with (from 1 on): no name begins so; or below, that a name has ended, and whose value it is. */

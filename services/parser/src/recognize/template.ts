@@ -40,6 +40,8 @@ export interface Form {
   behindFirstWord: string;
   /** The fixed text up to its last, its second last, … space, with that space; empty where a field stands or it is not known. */
   beforeLastWords: readonly string[];
+  /** The fixed text behind those spaces; empty where a field stands or it is not known. */
+  behindLastSpaces: readonly string[];
   /** Of a form whose last word is such a field and nothing else, the characters that it may hold: of characterKinds. Else 0. */
   lastWordKind: number;
   /** The longest fixed text, which every line of this form holds. */
@@ -324,25 +326,29 @@ function compileForm(form: Part[], fields: readonly string[]): Form {
   const match: Matcher = (bytes, from, to, places) =>
     standsBefore(prefixBytes, bytes, from, to) && matchBehindPrefix(bytes, from, to, places);
   return {
-    ...{ prefix, suffix, behindFirstWord, beforeLastWords: textBeforeLastWords(form), lastWordKind, longest },
+    ...{ prefix, suffix, behindFirstWord, ...textsAroundLastSpaces(form), lastWordKind, longest },
     ...{ match, matchBehindPrefix },
   };
 }
 
-/** Reads the form from its end; free text and quotes hold any number of spaces. */
-function textBeforeLastWords(form: readonly Part[]): string[] {
-  const texts: string[] = [];
+/** The fixed text before and behind each of the last spaces, the last one first. Free text and quotes hold any number of spaces. */
+function textsAroundLastSpaces(form: readonly Part[]): Pick<Form, "beforeLastWords" | "behindLastSpaces"> {
+  const around: { before: string; behind: string }[] = [];
   for (const part of form.toReversed()) {
     if ("field" in part) {
       if (part.kind === "text" || part.kind === "quoted") break;
       continue;
     }
     for (let end = part.literal.length; (end = part.literal.lastIndexOf(" ", end - 1)) !== -1; ) {
-      texts.push(part.literal.slice(0, end + 1));
+      around.push({ before: part.literal.slice(0, end + 1), behind: part.literal.slice(end + 1) });
       if (end === 0) break;
     }
   }
-  return Array.from({ length: lastWordsMax }, (_, number) => texts[number] ?? "");
+  const numbers = Array.from({ length: lastWordsMax }, (_, number) => around[number]);
+  return {
+    beforeLastWords: numbers.map((one) => one?.before ?? ""),
+    behindLastSpaces: numbers.map((one) => one?.behind ?? ""),
+  };
 }
 
 /** Reads the steps from the left. @returns where they end, -1 when they do not stand here */
