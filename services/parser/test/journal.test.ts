@@ -36,6 +36,13 @@ class Death extends Error {}
 type OnPut = (id: string, from: string) => void;
 const none: OnPut = () => undefined;
 
+interface Stream {
+  framer: Framer;
+  slot: number | undefined;
+  endName?: string | undefined;
+  ended?: boolean;
+}
+
 /** One life of a parser with connections, without their sockets. */
 class Life {
   readonly told: ToKeeper[] = [];
@@ -45,7 +52,7 @@ class Life {
   readonly #onPut: OnPut;
   readonly #keeping: Keeping;
   readonly #pipeline: Pipeline;
-  readonly #streams = new Map<number, { framer: Framer; slot: number | undefined }>();
+  readonly #streams = new Map<number, Stream>();
   #steps: number;
 
   /**
@@ -77,7 +84,7 @@ class Life {
   take(slot: number): boolean {
     const left = this.#keeping.left(slot);
     if (left === undefined) return false;
-    this.#streams.set(slot, { framer: this.#framer(left.state), slot });
+    this.#streams.set(slot, { framer: this.#framer(left.state), slot, endName: left.endName });
     if (left.inHand !== undefined) this.read(slot, left.inHand.bytes, left.inHand.name);
     return true;
   }
@@ -95,7 +102,7 @@ class Life {
   }
 
   read(connection: number, bytes: Uint8Array, name?: string): void {
-    const { framer, slot } = this.#streams.get(connection) as { framer: Framer; slot: number | undefined };
+    const { framer, slot } = this.#streams.get(connection) as Stream;
     const { headroom } = readBuffer;
     readBuffer.bytes.set(bytes, headroom);
     const to = headroom + bytes.length;
@@ -110,6 +117,25 @@ class Life {
       framer.push(readBuffer.bytes, headroom, to);
       readEnd();
     } else this.#keeping.read(slot, framer, headroom, to, readEnd, name);
+  }
+
+  /** Its peer has ended it, or had already when it came to this life. */
+  end(connection: number): void {
+    const stream = this.#streams.get(connection) as Stream;
+    const readEnd = (): void => {
+      this.#pipeline.readEnd();
+      this.step();
+    };
+    this.#keeping.end(stream.slot as number, stream.framer, readEnd, stream.endName);
+    stream.ended = true;
+    this.step();
+  }
+
+  /** @returns whether the keeper need not hold it any more: it has ended in this life */
+  close(connection: number): boolean {
+    const { slot, ended = false } = this.#streams.get(connection) ?? {};
+    if (ended) this.#keeping.drop(slot as number);
+    return ended;
   }
 
   /** The queue has answered for so many of what was put. */
@@ -148,6 +174,8 @@ const stream = fc.record({
   framing: fc.constantFrom<Framing>("lf", "octet-counted"),
   lines: fc.array(fc.constantFrom("match", "match", "noise", "overlong"), { minLength: 1, maxLength: 20 }),
   readBytes: fc.integer({ min: 1, max: 700 }),
+  /** Its last line has no newline. */
+  endsOpen: fc.boolean(),
 });
 
 describe("a parser that dies", () => {
@@ -169,18 +197,22 @@ describe("a parser that dies", () => {
         /** What the queue has even if it took nothing that it did not answer for. */
         const certain = new Set<string>();
         let life = new Life([], (id, from) => put.set(id, from));
-        const open = streams.map(({ framing, lines, readBytes }, index) => {
+        const open = streams.map(({ framing, lines, readBytes, endsOpen }, index) => {
           const texts = lines.map((line, n) => {
             if (line !== "match") return line === "noise" ? noise : overlong;
             const from = `192.0.${index}.${n + 1}`;
             sent.push(from);
             return attack(from);
           });
-          return { bytes: frames(texts, framing), at: 0, readBytes, connection: life.open() };
+          const whole = frames(texts, framing);
+          const bytes = endsOpen && framing === "lf" ? whole.subarray(0, -1) : whole;
+          return { bytes, at: 0, readBytes, connection: life.open(), closed: false };
         });
-        const kept = life.told.flatMap((message) => (message.kind === "hold" ? [message.connection] : []));
+        const held = life.told.flatMap((message) => (message.kind === "hold" ? [message.connection] : []));
+        const kept = (): KeptConnection[] =>
+          held.filter(({ slot }) => open.some(({ connection, closed }) => connection === slot && !closed));
         const live = (): void => {
-          life = new Life(kept, (id, from) => put.set(id, from), steps.shift());
+          life = new Life(kept(), (id, from) => put.set(id, from), steps.shift());
         };
         /** @returns whether it lived on */
         const survives = (act: () => void): boolean => {
@@ -209,13 +241,21 @@ describe("a parser that dies", () => {
             });
           }
         }
-        for (const { connection } of open) {
-          while (!life.has(connection)) survives(() => expect(life.take(connection)).toBe(true));
+        while (open.some(({ closed }) => !closed)) {
+          const still = open.filter(({ closed }) => !closed);
+          // Others end before one that has ended is closed.
+          for (const { connection } of still) {
+            survives(() => {
+              if (!life.has(connection)) expect(life.take(connection)).toBe(true);
+              life.end(connection);
+            });
+          }
+          for (const one of still) survives(() => (one.closed = life.close(one.connection)));
         }
         for (const from of life.answer(Number.POSITIVE_INFINITY)) certain.add(from);
         expect([...put.values()].sort()).toEqual([...sent].sort());
         expect([...certain].sort()).toEqual([...sent].sort());
-        expect(new Life(kept, none).unanswered).toEqual([]);
+        expect(new Life([], none).unanswered).toEqual([]);
       }),
       { numRuns: 2000 },
     );

@@ -3,8 +3,9 @@
  *
  *   [in hand 0]… [in hand 7][connection 0][connection 1]… [put 0][put 1]…
  *
- *   in hand      a read, behind the state that it is read in: written before its first byte is looked at. A worker has one of these,
- *                and leaves those alone that dead ones left until their connections have come to it
+ *   in hand      a read, behind the state that it is read in: written before its first byte is looked at; or the end of a stream, as
+ *                a read of nothing. A worker has one of these, and leaves those alone that dead ones left until their connections
+ *                have come to it
  *   connection   the state that a read has left its stream in: written when all that came of that read is a put
  *   put          a task: written before it is sent, erased when the queue has answered
  *
@@ -33,6 +34,8 @@ export interface Left {
   state: FramerState;
   /** A read that it had not finished: bytes from the kernel, behind the state's carry. */
   inHand: { name: string; bytes: Buffer } | undefined;
+  /** The stream had ended, and this is what its last line was called by. The next worker finds the end as well. */
+  endName: string | undefined;
 }
 
 /** A task that a dead worker may have put. */
@@ -109,7 +112,7 @@ export class Journal {
   }
 
   /**
-   * The bytes from..to of a connection are about to be read.
+   * The bytes from..to of a connection are about to be read; none: it has ended, and what was carried is its last line.
    * @param name what the read's tasks will be called by, in ASCII
    * @param bytes the read buffer: what stands around from..to in it is written over
    */
@@ -155,7 +158,8 @@ export class Journal {
       const left = this.#readInHand(head);
       if (left !== undefined) return left;
     }
-    return unfinished.length > 0 || own.state === undefined ? undefined : { state: own.state, inHand: undefined };
+    if (unfinished.length > 0 || own.state === undefined) return undefined;
+    return { state: own.state, inHand: undefined, endName: undefined };
   }
 
   /**
@@ -236,7 +240,13 @@ export class Journal {
     const rest = this.#read(at + inHandHeadBytes, length + numberBytes);
     if (rest.readDoubleLE(length) !== number) return undefined;
     const carry = rest.toString("latin1", 0, carryBytes);
-    return { state: { ...state, carry }, inHand: { name, bytes: rest.subarray(carryBytes, length) } };
+    const inHand = { name, bytes: rest.subarray(carryBytes, length) };
+    const isEnd = readBytes === 0;
+    return {
+      state: { ...state, carry },
+      inHand: isEnd ? undefined : inHand,
+      endName: isEnd ? name : undefined,
+    };
   }
 
   #readPuts(): UnansweredPut[] {

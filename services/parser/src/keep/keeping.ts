@@ -40,7 +40,7 @@ export class Keeping {
   readonly #journal: Journal;
   readonly #ids: TaskIds;
   readonly #log: Log;
-  readonly #begin: Begin;
+  readonly #first: Begin;
   readonly #used: Set<number>;
   /** Those of them that the keeper has for certain. */
   readonly #held: Set<number>;
@@ -56,7 +56,7 @@ export class Keeping {
   constructor(channel: Channel, begin: Begin, journal: number, options: KeepingOptions) {
     const { ids, log } = options;
     this.#channel = channel;
-    this.#begin = begin;
+    this.#first = begin;
     this.#ids = ids;
     this.#log = log;
     this.#used = new Set(begin.kept.map(({ slot }) => slot));
@@ -85,7 +85,7 @@ export class Keeping {
       const { connection } = message;
       take({ connection, handle, left: this.left(connection.slot) });
     });
-    const { predecessor, kept } = this.#begin;
+    const { predecessor, kept } = this.#first;
     if (predecessor !== undefined) {
       const left = { connections: kept.length, tasks: this.#journal.unanswered.length };
       this.#log.say("worker.replaced", { reason: predecessor, ...left });
@@ -119,15 +119,30 @@ export class Keeping {
    * @returns as Framer.push
    */
   read(slot: number, framer: Framer, from: number, to: number, onReadEnd: () => void, name?: string): boolean {
-    // Datagrams of this turn are no part of this read: repeated, it would give their names to its own tasks.
-    onReadEnd();
-    if (name !== undefined) this.#ids.repeat(name);
-    this.#journal.begin(slot, this.#ids.read, framer, readBuffer.bytes, from, to);
+    this.#begin(slot, framer, from, to, onReadEnd, name);
     const goesOn = framer.push(readBuffer.bytes, from, to);
     onReadEnd();
     // One that cannot be followed any further stays in hand: whoever comes after us shall find out the same.
     if (goesOn) this.#journal.end(slot, framer);
     return goesOn;
+  }
+
+  /**
+   * A kept connection has ended: whatever happens to us in here, what it carried becomes a task once.
+   * @param name what a worker that died with this end in hand called it
+   */
+  end(slot: number, framer: Framer, onReadEnd: () => void, name?: string): void {
+    this.#begin(slot, framer, readBuffer.headroom, readBuffer.headroom, onReadEnd, name);
+    framer.end();
+    onReadEnd();
+    this.#journal.end(slot, framer);
+  }
+
+  #begin(slot: number, framer: Framer, from: number, to: number, onReadEnd: () => void, name?: string): void {
+    // Datagrams of this turn are no part of this read: repeated, it would give their names to its own tasks.
+    onReadEnd();
+    if (name !== undefined) this.#ids.repeat(name);
+    this.#journal.begin(slot, this.#ids.read, framer, readBuffer.bytes, from, to);
   }
 
   /** What was left of an inherited connection. */

@@ -96,6 +96,8 @@ export class Connection {
   #framer: Framer | undefined;
   /** Where the keeper has it; undefined while it has not. */
   #slot: number | undefined;
+  /** What a worker that died with the end of this stream in hand called its last line. */
+  #endName: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #broken = false;
   #halfClosed = false;
@@ -269,6 +271,7 @@ export class Connection {
       bytes,
     };
     this.#framer = new Framer(frameBytesMax, sink, left?.state);
+    this.#endName = left?.endName;
     if (left === undefined) this.#hold(this.#framer);
     else if (left.inHand !== undefined) this.#repeat(left.inHand);
     if (connectionAgeMaxMs > 0) {
@@ -355,9 +358,15 @@ export class Connection {
   }
 
   #endLines(): void {
-    if (this.#framer === undefined) return;
-    this.#framer.end();
-    this.#surroundings.onReadEnd();
+    const { keeping, onReadEnd } = this.#surroundings;
+    const framer = this.#framer;
+    if (framer === undefined) return;
+    // What it carries is a line now, and so must not be one again for another worker.
+    if (keeping !== undefined && this.#slot !== undefined && framer.carry !== "") {
+      return keeping.end(this.#slot, framer, onReadEnd, this.#endName);
+    }
+    framer.end();
+    onReadEnd();
   }
 
   #close(hadError: boolean): void {
